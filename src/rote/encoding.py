@@ -1,0 +1,68 @@
+"""Canonical bytes and domain-tagged digests: every key in the system is born here (docs/format.md, 2)."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from blake3 import blake3
+
+from rote.errors import Corrupt, TooNew
+from rote.ids import Digest
+
+FORMAT = 1
+"""The version of every format in docs/format.md that this rote writes."""
+
+_T = TypeVar("_T")
+_canonical = msgspec.json.Encoder(order="sorted", decimal_format="string")
+_CHECK = b"\nblake3:"
+
+
+def canonical(value: Any) -> bytes:
+    """JSON in UTF-8 without spaces, keys sorted by code point: equal values give equal bytes."""
+    return _canonical.encode(value)
+
+
+def digest_of(content: bytes | memoryview) -> Digest:
+    """Plain BLAKE3 of bytes, the digest of a file's or a chunk's content (`b3sum` gives the same)."""
+    return Digest(blake3(content).hexdigest())
+
+
+def tagged(domain: str, content: bytes) -> Digest:
+    """BLAKE3 in key-derivation mode with the context `rote 1 DOMAIN`, so that no digest made for one purpose can
+    stand for another. https://github.com/BLAKE3-team/BLAKE3-specs, section 6."""
+    return Digest(blake3(content, derive_key_context=f"rote {FORMAT} {domain}").hexdigest())
+
+
+def with_check(value: Any) -> bytes:
+    """A record as it is stored: canonical JSON, a line feed, `blake3:` and the digest of the JSON, a line feed."""
+    body = canonical(value)
+    return body + _CHECK + blake3(body).hexdigest().encode("ascii") + b"\n"
+
+
+def without_check(data: bytes, kind: type[_T], where: str) -> _T:
+    """Verify and decode a record. Raises Corrupt (with `where`) if the digest or the shape is wrong, TooNew if its
+    `format` is above ours."""
+    body, mark, check = data.rpartition(_CHECK)
+    if not mark or check.strip() != blake3(body).hexdigest().encode("ascii"):
+        raise Corrupt("this record is damaged: its digest does not fit its content", where=where,
+                      next="rote store check")
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as e:
+        _refuse_newer(body, where)
+        raise Corrupt(f"this record is not what it should be: {e}", where=where, next="rote store check") from e
+
+
+class _Versioned(msgspec.Struct):
+    format: int = FORMAT
+
+
+def _refuse_newer(body: bytes, where: str) -> None:
+    try:
+        found = msgspec.json.decode(body, type=_Versioned).format
+    except msgspec.ValidationError:
+        return
+    if found > FORMAT:
+        raise TooNew(f"this record has format {found}; this rote reads up to {FORMAT}", where=where,
+                     next="pip install --upgrade rote")

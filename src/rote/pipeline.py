@@ -1,0 +1,84 @@
+"""What rote.yaml means, once it is read and found sound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+
+class At(msgspec.Struct, frozen=True):
+    """Where something was written: a file relative to the project's root, a line counted from 1, and the key."""
+
+    file: str
+    line: int
+    key: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.key}" if self.key else place
+
+
+class Param(msgspec.Struct, frozen=True):
+    """A param that a stage depends on: a file relative to the project's root, and a dotted key in it (empty: all)."""
+
+    file: str
+    key: str
+
+
+class Out(msgspec.Struct, frozen=True):
+    """A path that a stage makes, relative to the project's root. `kind` is `out`, `metrics` or `plots`."""
+
+    path: str
+    kind: str = "out"
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """One command with what it needs and makes. All paths are relative to the project's root, with `/`."""
+
+    name: str
+    cmd: tuple[str, ...]
+    """One or more command lines, run one after the other by `/bin/sh -c`."""
+    deps: tuple[str, ...] = ()
+    params: tuple[Param, ...] = ()
+    outs: tuple[Out, ...] = ()
+    """Outs, metrics and plots together, in the order of the file."""
+    frozen: bool = False
+    always_changed: bool = False
+    wdir: str = "."
+    env: tuple[str, ...] = ()
+    """Names of environment variables whose values belong to the stage key."""
+    desc: str = ""
+    at: At = At("rote.yaml", 0)
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """A condition that a model must meet before it may be released: the text as written, and where."""
+
+    text: str
+    at: At
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """What a version of a model holds: project paths of files or folders (outs, or files that git tracks)."""
+
+    name: str
+    files: tuple[str, ...]
+    gates: tuple[Gate, ...] = ()
+    """The model's own gates, after those of the whole project."""
+    desc: str = ""
+    at: At = At("rote.yaml", 0)
+
+
+class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole of rote.yaml."""
+
+    stages: Mapping[str, Stage] = {}
+    models: Mapping[str, Model] = {}
+    gates: tuple[Gate, ...] = ()
+    store: str | None = None
+
+
+Values = Mapping[str, Mapping[str, Any]]
+"""Params by file: what each params file holds, decoded."""

@@ -1,0 +1,62 @@
+"""The pointer `NAME.rote`: a small text file in git that pins a data path to a snapshot (docs/format.md, 9)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rote import ids
+from rote.encoding import FORMAT
+from rote.errors import ConfigError, RoteError, TooNew
+from rote.ids import SnapshotId
+
+SUFFIX = ".rote"
+
+
+class Pointer(msgspec.Struct, frozen=True):
+    """What a pointer says: the snapshot, and for people who read a diff, how many files and bytes it has."""
+
+    snapshot: SnapshotId
+    files: int
+    size: int
+    single: bool = False
+
+    def text(self) -> str:
+        """The file's text."""
+        kind = "file" if self.single else "folder"
+        return (
+            f"# Data kept by rote; `rote checkout` brings it.\nrote: {FORMAT}\nsnapshot: {self.snapshot}\n"
+            f"kind: {kind}\nfiles: {self.files}\nbytes: {self.size}\n"
+        )
+
+
+def parse(text: str, where: str) -> Pointer:
+    """Parse a pointer's text; `where` is its path, for the error. Raises ConfigError or TooNew."""
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        key, colon, value = line.partition(":")
+        if not colon or key in found:
+            raise ConfigError(
+                "this line of the pointer is not 'key: value'" if not colon else f"the key {key} stands twice",
+                where=f"{where}:{number}",
+                next="take the file from git again, or run `rote add` on the data",
+            )
+        found[key.strip()] = value.strip()
+    try:
+        if int(found.get("rote", "0")) > FORMAT:
+            raise TooNew(f"this pointer has format {found['rote']}; this rote reads up to {FORMAT}", where=where,
+                         next="pip install --upgrade rote")
+        if found["kind"] not in ("file", "folder"):
+            raise ValueError(f"kind is {found['kind']}, not file or folder")
+        return Pointer(ids.snapshot_id(found["snapshot"]), int(found["files"]), int(found["bytes"]),
+                       found["kind"] == "file")
+    except (KeyError, ValueError) as e:
+        reason = f"it has no {e}" if isinstance(e, KeyError) else str(e)
+        raise ConfigError(f"this pointer cannot be read: {reason}", where=where,
+                          next="take the file from git again, or run `rote add` on the data") from e
+    except RoteError as e:
+        if isinstance(e, TooNew):
+            raise
+        raise ConfigError(f"this pointer cannot be read: {e.what}", where=where,
+                          next="take the file from git again, or run `rote add` on the data") from e

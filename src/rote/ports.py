@@ -1,0 +1,144 @@
+"""The ports: what services need from the outside, and the contract that every adapter keeps.
+
+An adapter's exceptions never cross a port: everything it raises is in `rote.errors`, also in the middle of iteration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+
+class Meta(msgspec.Struct, frozen=True):
+    """What a store says of an object: `size` in bytes; `etag` changes whenever the object's body does."""
+
+    key: str
+    size: int
+    etag: str
+
+
+class Found(msgspec.Struct, frozen=True):
+    """An object that was read whole."""
+
+    data: bytes
+    etag: str
+
+
+class ObjectStore(Protocol):
+    """A flat space of objects under keys such as `txns/2026…`.
+
+    Keys are `/`-joined names of `[A-Za-z0-9._@+=,-]`, each 1 to 255 bytes, none of them `.` or `..`, at most 900
+    bytes in all; anything else is BadName before a byte moves. No key lies below another. After a write has returned,
+    every reader sees it and it survives a power cut. A reader never sees half of an object. Every method may raise
+    StoreUnavailable; writes may raise StoreFull, and Unknown where the reply was lost.
+    """
+
+    @property
+    def url(self) -> str:
+        """The store's address, fit to be shown (no secrets)."""
+
+    def get(self, key: str) -> Found:
+        """The whole object. Raises NotFound."""
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """Exactly `length` bytes from `start`. Raises NotFound; Corrupt if the object ends before that."""
+
+    def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Several (start, length) at once, in the order asked. Raises as `get_range`."""
+
+    def head(self, key: str) -> Meta:
+        """Size and etag without the body. Raises NotFound."""
+
+    def create(self, key: str, data: bytes | bytearray | memoryview) -> str:
+        """Write an object that must not exist yet; returns its etag. Raises Conflict if it does (with nothing
+        changed)."""
+
+    def replace(self, key: str, data: bytes, etag: str) -> str:
+        """Replace the object that has exactly this etag; returns the new one. Raises Conflict if it has another or
+        is gone."""
+
+    def delete(self, key: str, etag: str | None = None) -> None:
+        """Delete the object; with `etag` only if it has exactly that one (Conflict otherwise). Deleting what is not
+        there is no error without `etag`, Conflict with one."""
+
+    def list(self, prefix: str, after: str = "") -> Iterator[Meta]:
+        """Every object whose key begins with `prefix` and is greater than `after`, sorted by key's bytes."""
+
+
+class Progress(Protocol):
+    """Where work reports how far it is. Called often: an implementation draws at most some times a second."""
+
+    def start(self, what: str, total: int | None = None, unit: str = "") -> None:
+        """A piece of work begins; `total` in `unit` (`files`, `bytes`, `stages`) if known."""
+
+    def step(self, amount: int = 1) -> None:
+        """So much more is done."""
+
+    def done(self) -> None:
+        """The piece of work that began last is over."""
+
+    def say(self, line: str) -> None:
+        """A line for the person who watches."""
+
+
+class Silence:
+    """A Progress that shows nothing."""
+
+    def start(self, what: str, total: int | None = None, unit: str = "") -> None:
+        """Nothing is shown."""
+
+    def step(self, amount: int = 1) -> None:
+        """Nothing is shown."""
+
+    def done(self) -> None:
+        """Nothing is shown."""
+
+    def say(self, line: str) -> None:
+        """Nothing is shown."""
+
+
+class Clock(Protocol):
+    """Time and chance, so that tests can hold both still."""
+
+    def now(self) -> float:
+        """Seconds since 1970, UTC. Only shown and stored for people; never decides correctness."""
+
+    def monotonic(self) -> float:
+        """Seconds from some fixed point, never running backwards."""
+
+    def token(self, count: int) -> str:
+        """`count` random bytes as hexadecimal digits."""
+
+
+class Exit(msgspec.Struct, frozen=True):
+    """How a command ended: `code` as the shell gives it (negative: killed by that signal), `stopped` if we asked."""
+
+    code: int
+    seconds: float
+    stopped: bool = False
+
+
+class Process(Protocol):
+    """A command under way."""
+
+    def wait(self) -> Exit:
+        """Block until the command and its whole process group are over."""
+
+    def stop(self, grace: float = 10.0) -> None:
+        """Ask the process group to end (TERM), and end it (KILL) after `grace` seconds. Safe from any thread, and to
+        call twice: the second call kills at once."""
+
+
+class Executor(Protocol):
+    """Where a stage's command runs."""
+
+    def start(
+        self, cmd: Sequence[str], *, cwd: str, env: Mapping[str, str], output: Callable[[bytes], None]
+    ) -> Process:
+        """Start command lines, one after the other until one fails, in one process group of their own.
+
+        `output` receives what they write (stdout and stderr as one stream), in order, from another thread. Raises
+        StageFailed if the shell cannot be started.
+        """

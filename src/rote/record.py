@@ -1,0 +1,210 @@
+"""What the store remembers (docs/format.md, 6 to 8). Bodies of roots; the envelope is `Root`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from rote.ids import Digest, RunId, StageKey, TxnId
+from rote.snapshot import SnapshotRef
+
+PENDING, LIVE, TOMBSTONE = "pending", "live", "tombstone"
+OPEN, COMMITTED, ABORTED = "open", "committed", "aborted"
+
+
+class StoreInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The object `rote.json`, created once and never changed. Chunk sizes in bytes."""
+
+    format: int = 1
+    id: str
+    chunk_min: int
+    chunk_avg: int
+    chunk_max: int
+
+
+class Txn(msgspec.Struct, frozen=True, kw_only=True):
+    """The object `txns/<id>`: one write. `packs` and `snapshots` are its pins (keys below their prefix)."""
+
+    format: int = 1
+    id: TxnId
+    state: str
+    by: str
+    """Who writes: user@host:pid."""
+    began: str
+    packs: list[str] = []
+    snapshots: list[str] = []
+    nonce: str = ""
+    """Random for each write of the object, so that no two bodies are equal (S3 ETags repeat for equal bytes)."""
+
+
+class Root(msgspec.Struct, frozen=True, kw_only=True):
+    """The envelope of every root. A pending root is in force only once its txn is committed; until then `before`
+    (the body that was in force) is."""
+
+    format: int = 1
+    state: str
+    txn: TxnId
+    needs: list[SnapshotRef] = []
+    body: dict[str, Any] = {}
+    before: dict[str, Any] | None = None
+    """The whole former root, while this one is pending over a live one."""
+
+
+class Fence(msgspec.Struct, frozen=True, kw_only=True):
+    """The object `gc/fence`."""
+
+    format: int = 1
+    generation: int = 0
+    phase: str = "idle"
+    objects: list[str] = []
+    nonce: str = ""
+
+
+class DataRoot(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of `data/<aa>/<snapshot>`: what `rote add` saved."""
+
+    path: str
+    repository: str
+    added: str
+    by: str
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of `results/<aa>/<stage-key>`: what a finished stage left."""
+
+    stage: str
+    key: StageKey
+    outs: dict[str, SnapshotRef]
+    """Path relative to the project's root -> snapshot."""
+    metrics: dict[str, Any] = {}
+    """Out path -> decoded content of each metrics file."""
+    run: RunId
+    seconds: float
+    made: str
+    """When, UTC, ISO 8601."""
+    inputs: dict[str, Any] = {}
+    """What the key was made of, for `rote why`: see stagekey.Inputs."""
+
+
+class StageOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a stage in a run: `outcome` is done | hit | failed | stopped | blocked | frozen."""
+
+    stage: str
+    outcome: str
+    key: StageKey | None = None
+    seconds: float = 0.0
+    why: str = ""
+    """Why it ran, or what went wrong."""
+    exit_code: int | None = None
+    outs: dict[str, SnapshotRef] = {}
+    metrics: dict[str, Any] = {}
+
+
+class Commit(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of git when the run began."""
+
+    id: str | None = None
+    branch: str | None = None
+    dirty: bool = False
+    diff: str = ""
+    """The uncommitted diff, at most 256 KiB; `diff_cut` tells that there was more."""
+    diff_cut: bool = False
+    shallow: bool = False
+
+
+class Host(msgspec.Struct, frozen=True, kw_only=True):
+    """The machine a run was on."""
+
+    name: str
+    system: str
+    machine: str
+    cpus: int
+    python: str
+    packages: dict[str, str] = {}
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of `runs/<id>/record`. `state` is running | finished | failed | stopped. Times are UTC, ISO 8601."""
+
+    id: RunId
+    state: str
+    began: str
+    ended: str | None = None
+    seconds: float = 0.0
+    by: str
+    command: str
+    project: str = ""
+    commit: Commit = Commit()
+    host: Host | None = None
+    params: dict[str, dict[str, Any]] = {}
+    """Params file -> decoded content, after overrides."""
+    overrides: list[str] = []
+    metrics: dict[str, Any] = {}
+    """Out path -> decoded content, of every metrics file of the pipeline, hits included."""
+    stages: list[StageOutcome] = []
+    tags: dict[str, str] = {}
+    error: str = ""
+
+
+class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gate decided: the text as written, the value found, the threshold it was held against."""
+
+    gate: str
+    value: float | None
+    threshold: float | None
+    passed: bool
+    why: str = ""
+
+
+class VersionFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of a version: `path` in the version, its size in bytes and its digest."""
+
+    path: str
+    size: int
+    digest: Digest
+    executable: bool = False
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of `models/<name>/versions/<semver>`: immutable."""
+
+    model: str
+    version: str
+    snapshot: SnapshotRef
+    files: list[VersionFile]
+    run: RunId | None
+    commit: str | None
+    metrics: dict[str, Any] = {}
+    params: dict[str, dict[str, Any]] = {}
+    gates: list[GateVerdict] = []
+    released: str
+    by: str
+    note: str = ""
+
+
+class AliasMove(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of an alias's history."""
+
+    seq: int
+    version: str
+    at: str
+    by: str
+    why: str = ""
+
+
+class Channel(msgspec.Struct, frozen=True, kw_only=True):
+    """The object `models/<name>/aliases/<alias>`: the small document an application polls, at most 4 KiB."""
+
+    format: int = 1
+    model: str
+    alias: str
+    seq: int
+    version: str
+    snapshot: SnapshotRef
+    """The version's files; an application reads them without reading the version."""
+    issued: str
+    by: str
+    why: str = ""
+    history: list[AliasMove] = []
+    """The latest moves, newest first, as many as fit; older ones lie under `aliases/<alias>.history/`."""
