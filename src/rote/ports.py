@@ -5,7 +5,8 @@ An adapter's exceptions never cross a port: everything it raises is in `rote.err
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import msgspec
@@ -65,6 +66,47 @@ class ObjectStore(Protocol):
 
     def list(self, prefix: str, after: str = "") -> Iterator[Meta]:
         """Every object whose key begins with `prefix` and is greater than `after`, sorted by key's bytes."""
+
+
+class Columns(msgspec.Struct):
+    """Neighbouring files of a tree, in the order of their paths' UTF-8 bytes; one element a file in each column.
+
+    Columns, not objects: fifty thousand files are then a few lists. A digest of None means that the file must be read.
+    """
+
+    paths: list[str]
+    sizes: list[int]
+    executables: bytearray
+    digests: list[bytes | None]
+
+
+class Tree(Protocol):
+    """A folder, or a single file, of a working tree that is being identified or saved."""
+
+    @property
+    def single(self) -> bool:
+        """True for a single file, whose only path is `snapshot.FILE`."""
+
+    def batches(self) -> Iterator[Columns]:
+        """The whole tree in batches, in path order across batches as well. Digests are filled in where the stat
+        cache vouches for them. Raises BadPath (hostile names, sockets, dangling links, clashes in case) before the
+        first batch; StoreUnavailable never."""
+
+    def read(self, path: str, size: int) -> bytes:
+        """A whole file. Raises Changed if it is not `size` bytes long or changed while it was read."""
+
+    def map(self, path: str, size: int) -> AbstractContextManager[memoryview]:
+        """A large file as memory. Raises Changed as `read`, also on leaving the context."""
+
+    def seen(self, batch: Columns) -> None:
+        """Every digest of this batch is now known: remember them with the stat the files had."""
+
+
+class Sink(Protocol):
+    """Where a snapshot's files are written."""
+
+    def file(self, path: str, size: int, executable: bool, digest: bytes, parts: Iterable[bytes | memoryview]) -> None:
+        """Write one file, whole or not at all. `parts` are verified already and valid only until the next one."""
 
 
 class Progress(Protocol):
