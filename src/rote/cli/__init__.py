@@ -1,0 +1,121 @@
+"""The command line: arguments in, calls of the public API, rendering out. Commands are loaded when they are named."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import click
+
+from rote._version import __version__
+from rote.cli.failing import show_error
+from rote.errors import RoteError
+from rote.ids import nearest
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    # name: (module, one line of help), in the order people meet them
+    "init": ("founding", "Make the folder a rote project and choose its store."),
+    "add": ("adding", "Save data to the store and pin it with a pointer."),
+    "status": ("status", "What has changed since the data was added."),
+    "checkout": ("checkout", "Bring data files to what the pointers say."),
+    "diff": ("diff", "What differs between two revisions: data, params, metrics."),
+    "ls": ("reading", "List the files of a snapshot."),
+    "cat": ("reading", "Write one file of a snapshot to the terminal."),
+    "run": ("running", "Run the pipeline: only what must run."),
+    "plan": ("planning", "What would run, and why."),
+    "why": ("planning", "Why a stage would run, or why it is a hit."),
+    "runs": ("runs", "List, filter and sort runs."),
+    "show": ("runs", "Show one run."),
+    "compare": ("runs", "Compare runs side by side."),
+    "logs": ("runs", "Print the log of a run."),
+    "tag": ("runs", "Put tags on a run."),
+    "sql": ("runs", "Ask the catalogue of runs in SQL."),
+    "release": ("models", "Make a version of a model, if it passes its gates."),
+    "models": ("models", "List models, versions and aliases."),
+    "promote": ("models", "Point an alias at a version."),
+    "rollback": ("models", "Point an alias back at the version before."),
+    "fetch": ("models", "Bring the files of a model version into a folder."),
+    "store": ("store", "Look at the store: figures, and whether it is sound."),
+    "config": ("settings", "Show each setting and where it came from."),
+    "schema": ("settings", "Print the JSON schema of rote.yaml for editors."),
+}
+
+
+class Rote(click.Group):
+    """A group whose commands are imported only when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        from importlib import import_module  # only the command that is asked for costs start-up time
+
+        module = import_module(f"rote.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            meant = nearest(args[0], list(COMMANDS))
+            hint = f" Did you mean `rote {meant}`?" if meant else " `rote --help` lists the commands."
+            raise click.UsageError(f"There is no command `rote {args[0]}`.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        click.echo(f"rote {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=Rote, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--cd", "folder", metavar="DIR", help="Act as if started in DIR.")
+@click.option("--store", metavar="URL", help="The store to use, before every other setting.")
+@click.option("--quiet", "-q", is_flag=True, help="Show results and errors only, no progress.")
+@click.option("--traceback", is_flag=True, help="Show where in rote an error arose (for a report of a defect).")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+@click.pass_context
+def rote_command(ctx: click.Context, folder: str | None, store: str | None, quiet: bool, traceback: bool) -> None:
+    """Continuous training for machine learning from one bucket, without a server."""
+    if folder:
+        try:
+            os.chdir(folder)
+        except OSError as e:
+            raise click.UsageError(f"cannot go to {folder!r}: {e.strerror}", ctx) from e
+    ctx.obj = {"store": store, "quiet": quiet, "traceback": traceback}
+
+
+def run(args: list[str]) -> int:
+    """Run one command line and return its exit code."""
+    show_traceback = "--traceback" in args
+    try:
+        rote_command.main(args, prog_name="rote", standalone_mode=False)
+    except RoteError as e:
+        if show_traceback:
+            raise
+        show_error(e)
+        return e.exit_code
+    except click.exceptions.Exit as e:
+        return e.exit_code
+    except click.Abort:
+        return 130
+    except click.ClickException as e:
+        e.show()
+        return e.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("rote: stopped\n")
+        return 130
+    except BrokenPipeError:
+        # The reader went away (`rote runs | head`): end as other commands do, without a message.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    return 0
