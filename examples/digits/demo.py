@@ -24,7 +24,9 @@ def sh(command: str, expect: int = 0) -> str:
     """Show a command and what it prints, as a person would see it; with the seconds it took."""
     print(f"$ {command}", flush=True)
     began = time.monotonic()
-    done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=False, env=environment())
+    done = subprocess.run(
+        shlex.split(command), capture_output=True, text=True, check=False, env=environment()
+    )
     for line in (done.stdout + done.stderr).splitlines():
         print(f"  {line}")
     print(f"  ({time.monotonic() - began:.2f} s)", flush=True)
@@ -35,8 +37,11 @@ def sh(command: str, expect: int = 0) -> str:
 
 def environment() -> dict[str, str]:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    who = {f"GIT_{role}_{what}": word for role in ("AUTHOR", "COMMITTER")
-           for what, word in (("NAME", "Demo"), ("EMAIL", "demo@example.org"))}
+    who = {
+        f"GIT_{role}_{what}": word
+        for role in ("AUTHOR", "COMMITTER")
+        for what, word in (("NAME", "Demo"), ("EMAIL", "demo@example.org"))
+    }
     # The demo has a store of its own, whatever the person's environment says.
     return {k: v for k, v in os.environ.items() if k != "ROTE_STORE"} | {"PATH": path} | who
 
@@ -105,7 +110,9 @@ def main(project: Path) -> None:
     sh("rote models")
     sh("rote runs")
     sh("rote store stats")
-    print(f"\nAll of it took {time.monotonic() - began:.0f} s. The project is yours to play with: cd {project}")
+    print(
+        f"\nAll of it took {time.monotonic() - began:.0f} s. The project is yours to play with: cd {project}"
+    )
 
 
 if __name__ == "__main__":

@@ -45,13 +45,21 @@ def without_check(data: bytes, kind: type[_T], where: str) -> _T:
     `format` is above ours."""
     body, mark, check = data.rpartition(_CHECK)
     if not mark or check.strip() != blake3(body).hexdigest().encode("ascii"):
-        raise Corrupt("this record is damaged: its digest does not fit its content", where=where,
-                      next="rote store check")
+        raise Corrupt(
+            "this record is damaged: its digest does not fit its content",
+            where=where,
+            next="rote store check",
+        )
     try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as e:
+        value = msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as e:
         _refuse_newer(body, where)
-        raise Corrupt(f"this record is not what it should be: {e}", where=where, next="rote store check") from e
+        raise Corrupt(
+            f"this record is not what it should be: {e}", where=where, next="rote store check"
+        ) from e
+    if getattr(value, "format", FORMAT) != FORMAT:  # a newer format may well have a shape that ours accepts
+        _refuse_newer(body, where)
+    return value
 
 
 class _Versioned(msgspec.Struct):
@@ -61,8 +69,11 @@ class _Versioned(msgspec.Struct):
 def _refuse_newer(body: bytes, where: str) -> None:
     try:
         found = msgspec.json.decode(body, type=_Versioned).format
-    except msgspec.ValidationError:
+    except msgspec.DecodeError:
         return
     if found > FORMAT:
-        raise TooNew(f"this record has format {found}; this rote reads up to {FORMAT}", where=where,
-                     next="pip install --upgrade rote")
+        raise TooNew(
+            f"this record has format {found}; this rote reads up to {FORMAT}",
+            where=where,
+            next="pip install --upgrade rote",
+        )

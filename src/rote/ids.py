@@ -81,7 +81,11 @@ def stage_name(text: str) -> str:
 def shown(text: str, limit: int = 80) -> str:
     """Hostile text made fit to be shown: control characters and lone surrogates escaped, cut at `limit`."""
     clean = text if len(text) <= limit else text[: limit - 1] + "…"
-    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in clean) + "'"
+    return (
+        "'"
+        + "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in clean)
+        + "'"
+    )
 
 
 def nearest(word: str, known: list[str]) -> str | None:

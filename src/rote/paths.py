@@ -10,7 +10,15 @@ from rote.ids import shown
 
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 _RESERVED = frozenset(
-    ["con", "prn", "aux", "nul", "conin$", "conout$", *(f"{p}{n}" for p in ("com", "lpt") for n in "123456789¹²³")]
+    [
+        "con",
+        "prn",
+        "aux",
+        "nul",
+        "conin$",
+        "conout$",
+        *(f"{p}{n}" for p in ("com", "lpt") for n in "123456789¹²³"),
+    ]
 )
 MAX_NAME = 255
 """Bytes of UTF-8 that a single name may have (the limit of ext4, APFS and NTFS)."""

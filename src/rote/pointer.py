@@ -38,25 +38,40 @@ def parse(text: str, where: str) -> Pointer:
         key, colon, value = line.partition(":")
         if not colon or key in found:
             raise ConfigError(
-                "this line of the pointer is not 'key: value'" if not colon else f"the key {key} stands twice",
+                "this line of the pointer is not 'key: value'"
+                if not colon
+                else f"the key {key} stands twice",
                 where=f"{where}:{number}",
                 next="take the file from git again, or run `rote add` on the data",
             )
         found[key.strip()] = value.strip()
     try:
         if int(found.get("rote", "0")) > FORMAT:
-            raise TooNew(f"this pointer has format {found['rote']}; this rote reads up to {FORMAT}", where=where,
-                         next="pip install --upgrade rote")
+            raise TooNew(
+                f"this pointer has format {found['rote']}; this rote reads up to {FORMAT}",
+                where=where,
+                next="pip install --upgrade rote",
+            )
         if found["kind"] not in ("file", "folder"):
             raise ValueError(f"kind is {found['kind']}, not file or folder")
-        return Pointer(ids.snapshot_id(found["snapshot"]), int(found["files"]), int(found["bytes"]),
-                       found["kind"] == "file")
+        return Pointer(
+            ids.snapshot_id(found["snapshot"]),
+            int(found["files"]),
+            int(found["bytes"]),
+            found["kind"] == "file",
+        )
     except (KeyError, ValueError) as e:
         reason = f"it has no {e}" if isinstance(e, KeyError) else str(e)
-        raise ConfigError(f"this pointer cannot be read: {reason}", where=where,
-                          next="take the file from git again, or run `rote add` on the data") from e
+        raise ConfigError(
+            f"this pointer cannot be read: {reason}",
+            where=where,
+            next="take the file from git again, or run `rote add` on the data",
+        ) from e
     except RoteError as e:
         if isinstance(e, TooNew):
             raise
-        raise ConfigError(f"this pointer cannot be read: {e.what}", where=where,
-                          next="take the file from git again, or run `rote add` on the data") from e
+        raise ConfigError(
+            f"this pointer cannot be read: {e.what}",
+            where=where,
+            next="take the file from git again, or run `rote add` on the data",
+        ) from e

@@ -105,7 +105,9 @@ class Tree(Protocol):
 class Sink(Protocol):
     """Where a snapshot's files are written."""
 
-    def file(self, path: str, size: int, executable: bool, digest: bytes, parts: Iterable[bytes | memoryview]) -> None:
+    def file(
+        self, path: str, size: int, executable: bool, digest: bytes, parts: Iterable[bytes | memoryview]
+    ) -> None:
         """Write one file, whole or not at all. `parts` are verified already and valid only until the next one."""
 
 

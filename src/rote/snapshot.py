@@ -84,6 +84,11 @@ class SnapshotRef(msgspec.Struct, frozen=True):
     single: bool = False
     """True for a snapshot of a single file."""
 
+    @property
+    def key(self) -> str:
+        """The key of its record below `snapshots/`."""
+        return f"{self.id[:2]}/{self.id}/{self.txn}"
+
 
 class SnapshotRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The object `snapshots/<aa>/<id>/<txn>`."""

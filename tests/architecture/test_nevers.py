@@ -118,7 +118,9 @@ class TestEachModule:
                 assert not (here in SERVICES and other in ADAPTERS), f"{where}: services speak only to ports"
             else:
                 assert FLOOR[other] < FLOOR[here], where
-                assert not (here in ADAPTERS and other in SERVICES), f"{where}: adapters never import services"
+                assert not (here in ADAPTERS and other in SERVICES), (
+                    f"{where}: adapters never import services"
+                )
 
     def test_words_and_laws_are_pure(self, path: Path) -> None:
         if FLOOR[room(path)] > 1:
@@ -134,7 +136,9 @@ class TestEachModule:
         for node, name in imports(path):
             allowed = ONLY_IN.get(name.split(".")[0])
             if allowed is not None:
-                assert room(path) in allowed | SIDE, f"{path}:{node.lineno}: {name} belongs to {sorted(allowed)}"
+                assert room(path) in allowed | SIDE, (
+                    f"{path}:{node.lineno}: {name} belongs to {sorted(allowed)}"
+                )
 
     def test_in_function_imports_give_a_reason(self, path: Path) -> None:
         """A module of faces is loaded lazily by design; elsewhere each import inside a function says why."""
@@ -152,13 +156,19 @@ class TestEachModule:
         for node in ast.walk(tree(path)):
             if not isinstance(node, ast.ExceptHandler):
                 continue
-            names = [n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)] if node.type else ["BaseException"]
+            names = (
+                [n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)]
+                if node.type
+                else ["BaseException"]
+            )
             if {"Exception", "BaseException"} & set(names):
                 handled = any(isinstance(n, ast.Raise) for n in ast.walk(node))
                 kept = node.name is not None and any(
                     isinstance(n, ast.Name) and n.id == node.name for b in node.body for n in ast.walk(b)
                 )
-                assert handled or kept, f"{path}:{node.lineno}: a broad except neither re-raises nor translates"
+                assert handled or kept, (
+                    f"{path}:{node.lineno}: a broad except neither re-raises nor translates"
+                )
 
     def test_library_code_never_prints(self, path: Path) -> None:
         if room(path) in FACES:
@@ -188,16 +198,23 @@ LIGHT = "import sys; import rote.client; print(*sorted(sys.modules))"
 def test_the_client_stays_light() -> None:
     import subprocess
 
-    out = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, check=True).stdout.split()
+    out = subprocess.run(
+        [sys.executable, "-c", LIGHT], capture_output=True, text=True, check=True
+    ).stdout.split()
     heavy = {"sqlite3", "click", "yaml", "asyncio", "rich", "numpy", "importlib.metadata", "subprocess"}
     assert heavy & set(out) == set()
     ours = {m.split(".")[1] for m in out if m.startswith("rote.")}
-    assert ours & {"runner", "executors", "catalogue", "cli", "config", "project", "planning", "recording"} == set()
+    assert (
+        ours & {"runner", "executors", "catalogue", "cli", "config", "project", "planning", "recording"}
+        == set()
+    )
 
 
 def test_import_rote_is_light() -> None:
     import subprocess
 
     code = "import sys, rote; print(*sorted(sys.modules))"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert {"sqlite3", "click", "yaml", "asyncio", "rich", "subprocess", "zstandard"} & set(out) == set()

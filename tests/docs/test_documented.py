@@ -79,7 +79,12 @@ def test_public_name_is_in_the_docs(name: str, thing: object) -> None:
 
 
 def test_links_in_the_docs_lead_somewhere() -> None:
-    for page in [*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "changelog").glob("*.md")]:
+    for page in [
+        *DOCS.rglob("*.md"),
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *(ROOT / "changelog").glob("*.md"),
+    ]:
         for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
             if not target.startswith(("http:", "https:", "mailto:")):
                 assert (page.parent / target).exists(), f"{page}: {target}"

@@ -12,7 +12,11 @@ def main() -> None:
     (probability,) = session.run(["probability"], {"image": data["test_x"]})
     right = probability.argmax(axis=1) == data["test_y"]
     recall = {str(digit): round(float(right[data["test_y"] == digit].mean()), 4) for digit in range(10)}
-    metrics = {"accuracy": round(float(right.mean()), 4), "worst_recall": min(recall.values()), "recall": recall}
+    metrics = {
+        "accuracy": round(float(right.mean()), 4),
+        "worst_recall": min(recall.values()),
+        "recall": recall,
+    }
     with open("metrics.json", "w") as out:
         json.dump(metrics, out, indent=2)
     print(f"accuracy {metrics['accuracy']} on {len(right)} images")

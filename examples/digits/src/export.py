@@ -15,7 +15,9 @@ def main() -> None:
         helper.make_node("Softmax", ["logit"], ["probability"], axis=1),
     ]
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 64])
-    probability = helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["n", len(weights["classes"])])
+    probability = helper.make_tensor_value_info(
+        "probability", TensorProto.FLOAT, ["n", len(weights["classes"])]
+    )
     graph = helper.make_graph(nodes, "digits", [image], [probability], tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.checker.check_model(model)

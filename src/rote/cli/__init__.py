@@ -81,10 +81,16 @@ def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
 @click.option("--cd", "folder", metavar="DIR", help="Act as if started in DIR.")
 @click.option("--store", metavar="URL", help="The store to use, before every other setting.")
 @click.option("--quiet", "-q", is_flag=True, help="Show results and errors only, no progress.")
-@click.option("--traceback", is_flag=True, help="Show where in rote an error arose (for a report of a defect).")
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+@click.option(
+    "--traceback", is_flag=True, help="Show where in rote an error arose (for a report of a defect)."
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
+)
 @click.pass_context
-def rote_command(ctx: click.Context, folder: str | None, store: str | None, quiet: bool, traceback: bool) -> None:
+def rote_command(
+    ctx: click.Context, folder: str | None, store: str | None, quiet: bool, traceback: bool
+) -> None:
     """Continuous training for machine learning from one bucket, without a server."""
     if folder:
         try:

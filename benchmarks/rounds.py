@@ -1,0 +1,159 @@
+"""What the benchmarks share: fresh places, timed commands, medians, and the row of a figure."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+DVC = "3.67.1"
+HF_XET = "1.1.10"
+
+
+@dataclass
+class Row:
+    """A line of the table: seconds are medians; `peer` and `limit` were taken in the same rounds."""
+
+    figure: str
+    work: str
+    rote: float
+    peer: float | None
+    limit: float | None
+    bar: str
+    note: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        return self.peer / self.rote if self.peer else None
+
+    def line(self) -> str:
+        def s(x: float | None) -> str:
+            return "–" if x is None else f"{x:.3g} s"
+
+        ratio = "–" if self.ratio is None else f"{self.ratio:.1f}×"
+        return f"| {self.figure} | {self.work} | {s(self.rote)} | {s(self.peer)} | {ratio} | {s(self.limit)} | {self.bar} | {self.note} |"
+
+
+HEAD = "| # | work | rote | peer | ratio | limit | bar | note |\n|---|---|---|---|---|---|---|---|"
+
+
+@dataclass
+class Setting:
+    rounds: int
+    cache: Path
+    rote: str
+    results: Path
+
+    def dvc(self) -> str:
+        """The peer's command, installed once in a virtual environment of its own."""
+        return self._tool(f"dvc-{DVC}", f"dvc=={DVC}") + "/dvc"
+
+    def hf_xet(self) -> str:
+        return self._tool(f"hf-xet-{HF_XET}", "hf-xet") + "/python"
+
+    def _tool(self, name: str, requirement: str) -> str:
+        venv = self.cache / name
+        if not (venv / ".done").exists():
+            subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+            subprocess.run([venv / "bin/python", "-m", "pip", "install", "-q", requirement], check=True)
+            (venv / ".done").touch()
+        return str(venv / "bin")
+
+
+def arguments() -> Setting:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "rote-benchmarks")
+    parser.add_argument(
+        "--rote", default=str(Path(sys.executable).parent / "rote"), help="the command to measure"
+    )
+    parser.add_argument("--results", type=Path, default=HERE / "results.json")
+    given = parser.parse_args()
+    given.cache.mkdir(parents=True, exist_ok=True)
+    return Setting(given.rounds, given.cache.absolute(), given.rote, given.results.absolute())
+
+
+@contextmanager
+def fresh(setting: Setting) -> Iterator[Path]:
+    """A fresh directory on the disk, with everything older written out first."""
+    place = setting.cache / f"round-{os.getpid()}-{time.monotonic_ns()}"
+    place.mkdir()
+    os.sync()
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+ENVIRONMENT = {
+    **{k: v for k, v in os.environ.items() if k not in ("ROTE_STORE", "PYTHONDONTWRITEBYTECODE")},
+    "DVC_NO_ANALYTICS": "1",
+    **{
+        f"GIT_{r}_{w}": v
+        for r in ("AUTHOR", "COMMITTER")
+        for w, v in (("NAME", "b"), ("EMAIL", "b@example.org"))
+    },
+}
+
+
+def timed(command: list[str], cwd: Path) -> float:
+    """Seconds of a command from start to end. Anything but exit code 0 ends the benchmark."""
+    began = time.perf_counter()
+    done = subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    took = time.perf_counter() - began
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed in {cwd}:\n{done.stdout}{done.stderr}")
+    return took
+
+
+def quiet(command: list[str], cwd: Path) -> None:
+    timed(command, cwd)
+
+
+def repository(place: Path, name: str) -> Path:
+    folder = place / name
+    folder.mkdir()
+    quiet(["git", "init", "-q"], folder)
+    return folder
+
+
+def rote_project(setting: Setting, place: Path) -> Path:
+    folder = repository(place, "rote")
+    quiet([setting.rote, "init"], folder)
+    return folder
+
+
+def dvc_project(setting: Setting, place: Path) -> Path:
+    folder = repository(place, "dvc")
+    quiet([setting.dvc(), "init", "-q"], folder)
+    return folder
+
+
+def clock(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def median(values: list[float]) -> float:
+    return statistics.median(values)
+
+
+def report(setting: Setting, rows: list[Row]) -> None:
+    """Print the rows and keep them in the results file, by figure and work."""
+    kept = json.loads(setting.results.read_text()) if setting.results.exists() else {}
+    print(HEAD)
+    for row in rows:
+        print(row.line(), flush=True)
+        kept[f"{row.figure} {row.work}"] = asdict(row)
+    setting.results.write_text(json.dumps(kept, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
