@@ -1,0 +1,214 @@
+"""Stages -> who needs whom, in which order; or the exact reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from rote.errors import ConfigError
+from rote.ids import nearest, shown
+from rote.paths import fold
+from rote.pipeline import Out, Stage
+
+
+class GraphError(ConfigError):
+    """The stages cannot be ordered, or two of them claim the same path. `stages` names those it is about; `where`
+    is the place of the first."""
+
+    def __init__(self, what: str, stages: Sequence[Stage], *, next: str | None = None) -> None:
+        super().__init__(what, where=str(stages[0].at) if stages else None, next=next)
+        self.stages = tuple(stage.name for stage in stages)
+
+
+def needs(stages: Mapping[str, Stage]) -> dict[str, tuple[str, ...]]:
+    """For each stage the stages whose outs it needs, in the order of the file.
+
+    A stage needs another where one of its deps or params files is an out of the other, lies in such an out, or is a
+    folder that holds one. Raises GraphError where a stage needs its own out.
+    """
+    made = _Made(stages.values())
+    found = {}
+    for stage in stages.values():
+        wanted: dict[str, None] = {}
+        for path in (*stage.deps, *dict.fromkeys(param.file for param in stage.params)):
+            for maker, out in made.at(path):
+                if maker == stage.name:
+                    raise GraphError(
+                        _own(path, out.path), [stage], next="take it out of `deps`, or out of `outs`"
+                    )
+                wanted[maker] = None
+        found[stage.name] = (
+            tuple(sorted(wanted, key=list(stages).index)) if len(wanted) > 1 else tuple(wanted)
+        )
+    return found
+
+
+def _own(path: str, out: str) -> str:
+    if path == out:
+        return f"{shown(path)} is both a dep and an out of this stage"
+    return f"the dep {shown(path)} and this stage's own out {shown(out)} lie one inside the other"
+
+
+class _Made:
+    """Every out, findable by its own path and by each folder above it."""
+
+    def __init__(self, stages: Iterable[Stage]) -> None:
+        self._exact: dict[str, tuple[str, Out]] = {}
+        self._above: dict[str, list[tuple[str, Out]]] = {}
+        for stage in stages:
+            for out in stage.outs:
+                self._exact[out.path] = (stage.name, out)
+                for folder in _folders(out.path):
+                    self._above.setdefault(folder, []).append((stage.name, out))
+
+    def at(self, path: str) -> Iterable[tuple[str, Out]]:
+        """The outs that are `path`, hold it, or lie in it."""
+        for place in (path, *_folders(path)):
+            if place in self._exact:
+                yield self._exact[place]
+        yield from self._above.get(path, ())
+
+
+def _folders(path: str) -> Iterable[str]:
+    end = path.rfind("/")
+    while end > 0:
+        yield path[:end]
+        end = path.rfind("/", 0, end)
+
+
+def check_outs(stages: Mapping[str, Stage]) -> None:
+    """Raise GraphError if two outs are one path, lie one inside the other, or differ only in case."""
+    outs: dict[str, tuple[Stage, str]] = {}
+    for stage in stages.values():
+        for out in stage.outs:
+            folded = fold(out.path)
+            if folded in outs:
+                raise _twice(*outs[folded], stage, out.path)
+            outs[folded] = (stage, out.path)
+    for folded, (stage, path) in outs.items():
+        for folder in _folders(folded):
+            if folder in outs:
+                other, outer = outs[folder]
+                raise GraphError(
+                    f"the out {shown(path)} of {_called(stage)} lies inside the out {shown(outer)}"
+                    f" of {_called(other)}",
+                    [stage, other],
+                    next="every out needs a place of its own: move one of them",
+                )
+
+
+def _twice(first: Stage, one: str, second: Stage, two: str) -> GraphError:
+    move = "every out needs a place of its own: rename one of them, or join the stages"
+    if one != two:
+        what = f"the outs {shown(one)} of {_called(first)} and {shown(two)} of {_called(second)} differ only in case"
+        return GraphError(what, [second, first], next=move)
+    if first.name == second.name:
+        return GraphError(f"the out {shown(two)} is listed twice", [second], next="list it once")
+    what = f"the out {shown(two)} is made by two stages: {_called(first)} and {_called(second)}"
+    return GraphError(what, [second, first], next=move)
+
+
+def _called(stage: Stage) -> str:
+    return (
+        f"stage {shown(stage.name)} (line {stage.at.line})" if stage.at.line else f"stage {shown(stage.name)}"
+    )
+
+
+def order(stages: Mapping[str, Stage]) -> list[str]:
+    """The stages so that each comes after all it needs, otherwise in the order of the file.
+
+    Raises GraphError that names the cycle, each stage with the out that leads to the next.
+    """
+    wanted = needs(stages)
+    done: dict[str, None] = {}
+    for name in stages:
+        _visit(name, wanted, done, stages)
+    return list(done)
+
+
+def _visit(
+    first: str, wanted: Mapping[str, tuple[str, ...]], done: dict[str, None], stages: Mapping[str, Stage]
+) -> None:
+    """Depth first without recursion, so that a chain of thousands of stages is no matter."""
+    if first in done:
+        return
+    path = {first: iter(wanted[first])}
+    while path:
+        here = next(reversed(path))
+        below = next((name for name in path[here] if name not in done), None)
+        if below is None:
+            del path[here]
+            done[here] = None
+        elif below in path:
+            names = list(path)
+            raise _cycle([*names[names.index(below) :], below], stages)
+        else:
+            path[below] = iter(wanted[below])
+
+
+def _cycle(names: Sequence[str], stages: Mapping[str, Stage]) -> GraphError:
+    steps = [
+        f"{user} needs {shown(_between(stages[user], stages[maker]))} of {maker}"
+        for user, maker in zip(names, names[1:], strict=False)
+    ]
+    return GraphError(
+        f"the stages need each other in a circle: {'; '.join(steps)}",
+        [stages[name] for name in names[:-1]],
+        next="take one of these deps away, or split the stage that makes it",
+    )
+
+
+def _between(user: Stage, maker: Stage) -> str:
+    made = _Made([maker])
+    for path in (*user.deps, *(param.file for param in user.params)):
+        for _, out in made.at(path):
+            return out.path
+    return ""
+
+
+def needed(stages: Mapping[str, Stage], targets: Collection[str] = ()) -> list[str]:
+    """The targets and all they need, in the order of `order`; without targets, every stage.
+
+    A target is a stage's name, or the path of an out. Raises ConfigError with the nearest name if it is neither.
+    """
+    whole = order(stages)
+    if not targets:
+        return whole
+    wanted = needs(stages)
+    found: set[str] = set()
+    waiting = [stage_of(stages, target) for target in targets]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(wanted[name])
+    return [name for name in whole if name in found]
+
+
+def stage_of(stages: Mapping[str, Stage], target: str) -> str:
+    """The stage of this name, or the one that makes this path. Raises ConfigError with the nearest name."""
+    if target in stages:
+        return target
+    for stage in stages.values():
+        if any(out.path == target for out in stage.outs):
+            return stage.name
+    paths = [out.path for stage in stages.values() for out in stage.outs]
+    near = nearest(target, [*stages, *paths])
+    known = ", ".join(list(stages)[:20]) + (", …" if len(stages) > 20 else "")
+    raise ConfigError(
+        f"no stage is called {shown(target)}, and none makes it"
+        + (f"; did you mean {shown(near)}?" if near else ""),
+        where="rote.yaml",
+        next=f"name one of: {known}" if stages else "write a stage into rote.yaml first",
+    )
+
+
+def after(stages: Mapping[str, Stage], names: Collection[str]) -> list[str]:
+    """All stages that need one of `names`, directly or through others, without these, in the order of `order`."""
+    wanted = needs(stages)
+    reached = set(names)
+    found = []
+    for name in order(stages):
+        if name not in reached and any(other in reached for other in wanted[name]):
+            reached.add(name)
+            found.append(name)
+    return found
