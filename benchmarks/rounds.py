@@ -17,7 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 DVC = "3.67.1"
-HF_XET = "1.1.10"
+HF_XET = "1.8.0"
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Setting:
         return self._tool(f"dvc-{DVC}", f"dvc=={DVC}") + "/dvc"
 
     def hf_xet(self) -> str:
-        return self._tool(f"hf-xet-{HF_XET}", "hf-xet") + "/python"
+        return self._tool(f"hf-xet-{HF_XET}", f"hf-xet=={HF_XET}") + "/python"
 
     def _tool(self, name: str, requirement: str) -> str:
         venv = self.cache / name

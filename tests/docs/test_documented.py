@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 import pytest
+import rote.client
 
 import rote
-import rote.client
 from rote.cli import COMMANDS, rote_command
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +19,7 @@ DOCS = ROOT / "docs"
 
 def section(text: str, title: str, level: str = "##") -> str:
     """The text below a heading, up to the next of the same level."""
-    found = re.search(rf"^{level} {re.escape(title)}$(.*?)(?=^{level} |\Z)", text, re.M | re.S)
+    found = re.search(rf"^{level} {re.escape(title)}$(.*?)(?=^{level} |\Z)", text, re.MULTILINE | re.DOTALL)
     return found[1] if found else ""
 
 
@@ -55,7 +55,7 @@ def test_global_options_are_in_the_docs() -> None:
 
 
 def test_no_section_describes_a_command_that_is_not_there() -> None:
-    described = re.findall(r"^## rote (.+)$", (DOCS / "cli.md").read_text(), re.M)
+    described = re.findall(r"^## rote (.+)$", (DOCS / "cli.md").read_text(), re.MULTILINE)
     assert sorted(described) == sorted(name for name, _ in commands())
 
 
@@ -100,4 +100,4 @@ def test_every_error_class_is_in_the_tree() -> None:
 
     classes = {n for n, c in vars(errors).items() if inspect.isclass(c) and issubclass(c, errors.RoteError)}
     assert errors.__doc__ is not None
-    assert classes == set(re.findall(r"^[│├└─ ]*([A-Z]\w+)  ", errors.__doc__, re.M))
+    assert classes == set(re.findall(r"^[│├└─ ]*([A-Z]\w+)  ", errors.__doc__, re.MULTILINE))
