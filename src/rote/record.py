@@ -191,6 +191,10 @@ class AliasMove(msgspec.Struct, frozen=True, kw_only=True):
     at: str
     by: str
     why: str = ""
+    nonce: str = ""
+    """Random: a writer whose reply was lost finds its own move by it."""
+    to: int | None = None
+    """For a rollback: the seq of the move whose version is taken again."""
 
 
 class Channel(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,3 +212,11 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     history: list[AliasMove] = []
     """The latest moves, newest first, as many as fit; older ones lie under `aliases/<alias>.history/`."""
+
+
+class AliasArchive(msgspec.Struct, frozen=True, kw_only=True):
+    """The object `models/<name>/aliases/<alias>.history/<first>-<last>`: moves that the channel document dropped."""
+
+    format: int = 1
+    moves: list[AliasMove]
+    """Newest first."""

@@ -1,0 +1,48 @@
+"""Files that run code when they are loaded: told by their names and their first bytes, never by loading them."""
+
+from __future__ import annotations
+
+HEAD = 512
+"""How many of a file's first bytes are worth looking at."""
+
+_SUFFIXES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".dill", ".cloudpickle")
+_ZIP = b"PK\x03\x04"
+_NUMPY = b"\x93NUMPY"
+_PROTOCOLS = range(2, 6)
+_OLD_STARTS = (
+    b"c__builtin__\n",
+    b"c__main__\n",
+    b"cbuiltins\n",
+    b"cnumpy",
+    b"csklearn",
+    b"ctorch",
+    b"ccopy_reg\n",
+    b"(dp0\n",
+    b"(lp0\n",
+    b"(dp1\n",
+    b"(lp1\n",
+    b"(i__main__\n",
+    b"cposix\n",
+    b"cos\n",
+    b"ccopyreg\n",
+)
+
+
+def why_pickle(path: str, head: bytes) -> str | None:
+    """Why the file at `path`, which begins with `head`, is taken for a pickle; None if it is not.
+
+    `head` holds the first `HEAD` bytes, or fewer if the file is shorter. Never raises.
+    """
+    if len(head) >= 2 and head[0] == 0x80 and head[1] in _PROTOCOLS:
+        return f"it begins as a pickle of protocol {head[1]}"
+    if head.startswith(_OLD_STARTS):
+        return "it begins as a pickle of protocol 0 or 1"
+    if head.startswith(_ZIP) and b"data.pkl" in head:
+        return "it is a PyTorch archive with a pickle in it"
+    if head.startswith(_NUMPY) and b"'descr': '|O'" in head:
+        return "it is a NumPy array of objects, which is a pickle"
+    lower = path.lower()
+    for suffix in _SUFFIXES:
+        if lower.endswith(suffix):
+            return f"its name ends with {suffix}"
+    return None
