@@ -1,0 +1,152 @@
+"""`rote release`, `models`, `promote`, `rollback` and `fetch`."""
+
+from __future__ import annotations
+
+import click
+
+from rote.cli.opening import project
+from rote.cli.tables import as_json, count, size, table, value
+from rote.errors import UsageError
+from rote.ids import shown
+from rote.record import GateVerdict
+
+
+@click.command()
+@click.argument("model")
+@click.option("--run", metavar="RUN", help="Which run (default: the one that `rote run` reported last).")
+@click.option("--version", metavar="X.Y.Z", help="Which version.")
+@click.option("--bump", type=click.Choice(["major", "minor", "patch"]), help="The next such version.")
+@click.option("--note", default="", metavar="TEXT", help="What people should know about it.")
+@click.option("--promote", "alias", metavar="ALIAS", help="Point the alias at it as well.")
+@click.option("--json", "json_", is_flag=True, help="As JSON.")
+@click.pass_context
+def release_command(
+    ctx: click.Context,
+    model: str,
+    run: str | None,
+    version: str | None,
+    bump: str | None,
+    note: str,
+    alias: str | None,
+    json_: bool,
+) -> None:
+    """Make a version of MODEL, if the run passes its gates."""
+    if version and bump:
+        raise UsageError("--version and --bump exclude each other")
+    here = project(ctx)
+    released = here.release(model, run=run, version=version, bump=bump, note=note)
+    if alias:
+        here.promote(f"{model}@{released.version.version}", alias, why="released")
+    if json_:
+        as_json(released)
+        return
+    if released.verdicts:
+        click.echo(verdicts(released.verdicts))
+    made = released.version
+    total = sum(f.size for f in made.files)
+    word = "released" if released.created else "was released already:"
+    click.echo(
+        f"{word} {made.model}@{made.version}: {count(len(made.files), 'file')}, {size(total)}, from run {made.run}"
+    )
+    for warning in released.warnings:
+        click.echo(f"warning: {warning}")
+    if alias:
+        click.echo(f"{alias} points at {made.model}@{made.version}")
+
+
+def verdicts(found: list[GateVerdict]) -> str:
+    """The table of gate, value, threshold, verdict."""
+    rows = [
+        [g.gate, value(g.value), value(g.threshold), "pass" if g.passed else "FAIL", g.why] for g in found
+    ]
+    return table(["gate", "value", "threshold", "verdict", ""], rows, right=(1, 2))
+
+
+@click.command()
+@click.argument("model", required=False)
+@click.option("--history", "alias", metavar="ALIAS", help="Who moved this alias, when and why.")
+@click.option("--json", "json_", is_flag=True, help="As JSON.")
+@click.pass_context
+def models_command(ctx: click.Context, model: str | None, alias: str | None, json_: bool) -> None:
+    """List models, or the versions of MODEL."""
+    here = project(ctx)
+    if alias:
+        if not model:
+            raise UsageError("--history needs a model", next=f"rote models MODEL --history {alias}")
+        moves = here.history(model, alias)
+        if json_:
+            as_json(moves)
+        else:
+            click.echo(table(["seq", "version", "when", "by", "why"],
+                             [[str(m.seq), m.version, m.at, m.by, m.why] for m in moves]))  # fmt: skip
+        return
+    if model:
+        versions = here.versions(model)
+        if json_:
+            as_json(versions)
+            return
+        aliases = {m.name: m.aliases for m in here.models()}.get(model, {})
+        rows = []
+        for v in versions:
+            names = ", ".join(sorted(a for a, n in aliases.items() if n == v.version))
+            rows.append(
+                [v.version, names, v.released, size(sum(f.size for f in v.files)), v.run or "", v.note]
+            )
+        click.echo(table(["version", "aliases", "released", "size", "run", "note"], rows))
+        return
+    models = here.models()
+    if json_:
+        as_json(models)
+    elif not models:
+        click.echo("no models yet: `rote release MODEL`")
+    else:
+        rows = [
+            [
+                m.name,
+                m.newest,
+                str(m.versions),
+                ", ".join(f"{a} -> {v}" for a, v in sorted(m.aliases.items())),
+            ]
+            for m in models
+        ]
+        click.echo(table(["model", "newest", "versions", "aliases"], rows))
+
+
+@click.command()
+@click.argument("model_version", metavar="MODEL@VERSION")
+@click.argument("alias")
+@click.option("--why", default="", metavar="TEXT", help="Kept in the alias's history.")
+@click.pass_context
+def promote_command(ctx: click.Context, model_version: str, alias: str, why: str) -> None:
+    """Point ALIAS at MODEL@VERSION."""
+    channel = project(ctx).promote(model_version, alias, why=why)
+    click.echo(f"{alias} points at {channel.model}@{channel.version} (move {channel.seq})")
+
+
+@click.command()
+@click.argument("model")
+@click.argument("alias", default="prod")
+@click.option("--to", metavar="VERSION", help="Back to this version.")
+@click.option("--why", default="", metavar="TEXT", help="Kept in the alias's history.")
+@click.pass_context
+def rollback_command(ctx: click.Context, model: str, alias: str, to: str | None, why: str) -> None:
+    """Point ALIAS (default: prod) of MODEL back at the version before."""
+    channel = project(ctx).rollback(model, alias, to=to, why=why)
+    click.echo(f"{alias} points at {channel.model}@{channel.version} again (move {channel.seq})")
+
+
+@click.command()
+@click.argument("model_version", metavar="MODEL@VERSION")
+@click.option("--to", required=True, metavar="DIR", type=click.Path(file_okay=False), help="The folder.")
+@click.option("--json", "json_", is_flag=True, help="As JSON.")
+@click.pass_context
+def fetch_command(ctx: click.Context, model_version: str, to: str, json_: bool) -> None:
+    """Bring the files of MODEL@VERSION (or an alias) into a folder, verified."""
+    fetched = project(ctx).fetch(model_version, to)
+    if json_:
+        as_json(fetched)
+    else:
+        what = f"{count(len(fetched.files), 'file')}, {size(fetched.size)}"
+        click.echo(
+            f"{fetched.model}@{fetched.version} is in {shown(to)}: {what}, {count(fetched.written, 'file')} written"
+        )
