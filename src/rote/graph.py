@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from rote.errors import ConfigError
@@ -26,6 +27,7 @@ def needs(stages: Mapping[str, Stage]) -> dict[str, tuple[str, ...]]:
     folder that holds one. Raises GraphError where a stage needs its own out.
     """
     made = _Made(stages.values())
+    position = {name: index for index, name in enumerate(stages)}
     found = {}
     for stage in stages.values():
         wanted: dict[str, None] = {}
@@ -37,7 +39,7 @@ def needs(stages: Mapping[str, Stage]) -> dict[str, tuple[str, ...]]:
                     )
                 wanted[maker] = None
         found[stage.name] = (
-            tuple(sorted(wanted, key=list(stages).index)) if len(wanted) > 1 else tuple(wanted)
+            tuple(sorted(wanted, key=position.__getitem__))
         )
     return found
 
@@ -148,7 +150,7 @@ def _visit(
 def _cycle(names: Sequence[str], stages: Mapping[str, Stage]) -> GraphError:
     steps = [
         f"{user} needs {shown(_between(stages[user], stages[maker]))} of {maker}"
-        for user, maker in zip(names, names[1:], strict=False)
+        for user, maker in itertools.pairwise(names)
     ]
     return GraphError(
         f"the stages need each other in a circle: {'; '.join(steps)}",
