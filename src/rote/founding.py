@@ -1,0 +1,51 @@
+"""What makes a place a store: `rote.json`, created once and never changed (docs/format.md, 6.1)."""
+
+from __future__ import annotations
+
+from rote import conditional
+from rote.encoding import with_check, without_check
+from rote.errors import Missing, StoreError
+from rote.ports import Clock, ObjectStore
+from rote.record import StoreInfo
+
+KEY = "rote.json"
+CHUNK_MIN, CHUNK_AVG, CHUNK_MAX = 64 << 10, 256 << 10, 1 << 20
+"""Bytes; of new stores. A store keeps those it was founded with, so that its chunks stay the same."""
+
+
+def found(store: ObjectStore, clock: Clock) -> StoreInfo:
+    """What the store is; founds it first if there is nothing at all.
+
+    Raises TooNew for a newer format, Corrupt, and StoreError where there is something that is not a store.
+    """
+    there = conditional.look(store, KEY)
+    if there is None:
+        _must_be_empty(store)
+        info = StoreInfo(id=clock.token(16), chunk_min=CHUNK_MIN, chunk_avg=CHUNK_AVG, chunk_max=CHUNK_MAX)
+        put = conditional.put(store, KEY, with_check(info), None)
+        if put.etag is not None:
+            return info
+        there = put.found  # somebody founded it at the same moment
+    if there is None:
+        raise StoreError("the store vanished while it was being founded", where=store.url, next="try again")
+    return without_check(there.data, StoreInfo, f"{store.url}: {KEY}")
+
+
+def read(store: ObjectStore) -> StoreInfo:
+    """What the store is. Raises Missing if there is none, TooNew, Corrupt."""
+    there = conditional.look(store, KEY)
+    if there is None:
+        _must_be_empty(store)
+        raise Missing("there is no store here", where=store.url, next=f"rote init --store {store.url}")
+    return without_check(there.data, StoreInfo, f"{store.url}: {KEY}")
+
+
+def _must_be_empty(store: ObjectStore) -> None:
+    other = next(iter(store.list("")), None)
+    if other is not None:
+        raise StoreError(
+            f"this is not a store: it holds other things ({other.key}) but no {KEY}",
+            where=store.url,
+            safe="nothing was written there",
+            next="name an empty or new place: rote init --store URL",
+        )
