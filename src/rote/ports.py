@@ -11,6 +11,12 @@ from typing import Protocol
 
 import msgspec
 
+from rote.pointer import Pointer
+from rote.snapshot import SnapshotRef
+
+from rote.ids import SnapshotId
+from rote.snapshot import Entry
+
 
 class Meta(msgspec.Struct, frozen=True):
     """What a store says of an object: `size` in bytes; `etag` changes whenever the object's body does."""
@@ -111,6 +117,96 @@ class Sink(Protocol):
         """Write one file, whole or not at all. `parts` are verified already and valid only until the next one."""
 
 
+class WorkingTree(Tree, Protocol):
+    """A Tree with the memory of the stat cache."""
+
+    @property
+    def linked(self) -> Sequence[str]:
+        """Paths in the tree that are links, to files or (followed inside the tree only) to folders."""
+
+    def identity(self) -> Pointer | None:
+        """The snapshot this tree is known to be, if nothing has changed since `remember`; no file is read."""
+
+    def unread(self) -> int:
+        """Bytes of the files whose digest is not known."""
+
+    def remember(self, identity: Pointer) -> None:
+        """Every batch was seen, and together they are this snapshot: keep it for next time."""
+
+
+class WholeSink(Sink, Protocol):
+    """A Sink for a whole tree: nothing is at the path before `place`, all of it after."""
+
+    def place(self, identity: Pointer) -> None:
+        """Put the tree at its path in one rename, and remember its stat. Raises Unsaved if something has come to
+        lie there."""
+
+
+class EditSink(Sink, Protocol):
+    """A Sink into a folder that is there: every file is replaced by a rename, so that a reader (or a killed process)
+    leaves it old or new."""
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Delete these files, and the folders that this empties. What is gone already is no error."""
+
+    def finish(self) -> None:
+        """Everything is written: remember the stat of what was."""
+
+
+class Workspace(Protocol):
+    """The working tree. Paths are relative to the project's root with `/`; anything that would lead out of it is
+    BadPath before a byte moves. Safe from several threads as long as they work on different paths."""
+
+    @property
+    def root(self) -> str:
+        """The project's root, an absolute path."""
+
+    def name(self, path: str, cwd: str | None = None) -> str:
+        """A path as a person types it (absolute, or relative to `cwd`, by default the root) -> relative to the root.
+        Raises BadPath outside of the root, for the root itself, and in `.git` or `.rote`."""
+
+    def kind(self, path: str) -> str | None:
+        """`file` or `folder` (links followed), None if nothing is there. Raises BadPath for anything else."""
+
+    def tree(self, path: str, *, fresh: bool = False) -> WorkingTree:
+        """What is at the path now; `fresh` forgets every digest. Raises Missing, BadPath."""
+
+    def whole(self, path: str, *, single: bool) -> AbstractContextManager[WholeSink]:
+        """Write a whole file or folder aside; leaving the context without `place` leaves no trace."""
+
+    def edit(self, path: str) -> AbstractContextManager[EditSink]:
+        """Change some files of a folder."""
+
+    def delete(self, path: str) -> None:
+        """Delete a file, a link or a folder with all in it; nothing there is no error."""
+
+    def put_aside(self, path: str, label: str) -> str | None:
+        """Move what is at the path to `.rote/aside/<label>/<path>`; returns where, or None if nothing was there."""
+
+    def bases(self, path: str) -> list[SnapshotRef]:
+        """The snapshots whose files may lie at the path because rote put or saved them: newest last."""
+
+    def set_bases(self, path: str, refs: Sequence[SnapshotRef]) -> None:
+        """Remember them."""
+
+    def pointers(self) -> list[tuple[str, Pointer]]:
+        """Every pointer of the project: the data path it pins, and what it says, in order. Raises ConfigError."""
+
+    def pointer(self, path: str) -> Pointer | None:
+        """The pointer beside a data path, or None. Raises ConfigError, TooNew."""
+
+    def write_pointer(self, path: str, pointer: Pointer) -> bool:
+        """Write `PATH.rote`, whole or not at all; False if it said that already."""
+
+    def ignore(self, path: str) -> bool:
+        """Make sure that git ignores the path, with a line in `.gitignore` beside it; False if it stood there."""
+
+    def lock(
+        self, command: str, *, wait: bool = True, say: Callable[[str], None] | None = None
+    ) -> AbstractContextManager[None]:
+        """Be the only process at work in this tree. If another is: `say` who, and wait; or raise Locked."""
+
+
 class Progress(Protocol):
     """Where work reports how far it is. Called often: an implementation draws at most some times a second."""
 
@@ -186,3 +282,34 @@ class Executor(Protocol):
         `output` receives what they write (stdout and stderr as one stream), in order, from another thread. Raises
         StageFailed if the shell cannot be started.
         """
+
+
+class Committed(Protocol):
+    """The files of a git commit."""
+
+    def list(self, commit: str, path: str) -> Sequence[tuple[str, bool]]:
+        """Every file at or below `path` (relative to the project's root) in that commit, as (path, executable), sorted
+        by the path's UTF-8 bytes; empty if git has none there. Raises Missing if the commit is not here (a shallow
+        clone), BadPath for a link or a submodule."""
+
+    def show(self, commit: str, path: str) -> bytes:
+        """One file's bytes, as committed. Raises Missing."""
+
+
+class Stage(Sink, Protocol):
+    """A version of a model that is being put together aside, while what is in use stays as it is."""
+
+    def keep(self, entry: Entry) -> bool:
+        """Take over a file that is here already with exactly this content (its digest is computed). False if there is
+        none: then it must be written."""
+
+    def chunk(self, digest: bytes) -> bytes | None:
+        """A chunk from the files that are here, by its BLAKE3 digest; verified, or None."""
+
+
+class Landing(Protocol):
+    """A folder on an application's machine in which versions of a model land, each of them whole or not at all."""
+
+    def stage(self, id: SnapshotId) -> AbstractContextManager[Stage]:
+        """Begin a version. Leaving the context without an exception puts it in place in one step; with one, or by a
+        crash, nothing has happened. Raises StoreFull; Unsaved if files that are not rote's own would be lost."""
