@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 MASK = "***"
@@ -16,6 +17,7 @@ MASK = "***"
 SHORTEST = 6
 """Values shorter than this are not looked for: `1` or `yes` would mask half of a text."""
 
+_KEEP = rf"\g<keep>{MASK}"
 _WORD = (
     r"(?:password|passwd|passphrase|pwd|secret|secret[_-]?key|token|api[_-]?key|apikey|access[_-]?key"
     r"|private[_-]?key|credentials?|auth[_-]?key)"
@@ -28,80 +30,52 @@ _SAYS_SECRET = re.compile(
 # Working folders, not passwords.
 _NOT_SECRET = frozenset(["PWD", "OLDPWD"])
 
-_RULES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(?:-----END \1-----|\Z)", re.DOTALL), MASK),
+_NAMED = rf"(?<![\w.-])[\w.-]{{0,80}}?{_WORD}"
+# (a pattern, what takes its place); `keep` is what stays in front of the secret. Compiled when first used.
+_RULES: tuple[tuple[str, str], ...] = (
+    (r"(?s)-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(?:-----END \1-----|\Z)", MASK),
     # scheme://user:password@host; the password may hold anything but the end of the authority
-    (
-        re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@'\"]{0,200}:)[^\s/'\"]{1,500}(?=@)", re.I),
-        r"\g<keep>" + MASK,
-    ),
+    (r"(?i)(?P<keep>\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@'\"]{0,200}:)[^\s/'\"]{1,500}(?=@)", _KEEP),
     # https://TOKEN@host: over http a user's name alone is a token; ssh://git@host is not
-    (re.compile(r"(?P<keep>\bhttps?://)[^\s/:@'\"]{1,500}(?=@)", re.I), r"\g<keep>" + MASK),
-    # ?token=x&sig=y, and the parts of a signed S3 address
-    (
-        re.compile(
-            rf"(?P<keep>[?&](?:[\w.-]{{0,60}}?{_WORD}|sig|signature|x-amz-(?:signature|credential|security-token))=)[^&\s'\"#]+",
-            re.I,
-        ),
-        r"\g<keep>" + MASK,
-    ),
-    (
-        re.compile(
-            r"(?P<keep>\b(?:authorization|proxy-authorization)\s{0,9}[:=]\s{0,9}['\"]?(?:bearer|basic|token)\s+)[^\s'\"]+",
-            re.I,
-        ),
-        r"\g<keep>" + MASK,
-    ),
-    (re.compile(r"(?P<keep>\bbearer\s+)[A-Za-z0-9._~+/=-]{16,}", re.I), r"\g<keep>" + MASK),
+    (r"(?i)(?P<keep>\bhttps?://)[^\s/:@'\"]{1,500}(?=@)", _KEEP),
+    # ?token=x&sig=y
+    (rf"(?i)(?P<keep>[?&](?:[\w.-]{{0,60}}?{_WORD}|sig|signature)=)[^&\s'\"#]+", _KEEP),
+    (r"(?i)(?P<keep>[?&]x-amz-(?:signature|credential|security-token)=)[^&\s'\"#]+", _KEEP),
+    (r"(?i)(?P<keep>\bauthorization\s{0,9}[:=]\s{0,9}['\"]?(?:bearer|basic|token)\s+)[^\s'\"]+", _KEEP),
+    (r"(?i)(?P<keep>\bbearer\s+)[A-Za-z0-9._~+/=-]{16,}", _KEEP),
     # --password x, --password=x, --db-password 'x y'
     (
-        re.compile(
-            rf"(?P<keep>(?<![\w-])--?(?:[\w.]+[_-])*{_WORD}(?:=|[ \t]+))(?:'[^'\n]*'|\"[^\"\n]*\"|(?!-)[^\s'\"]+)",
-            re.I,
-        ),
-        r"\g<keep>" + MASK,
+        rf"(?i)(?P<keep>(?<![\w-])--?[\w.-]{{0,80}}?{_WORD}(?:=|[ \t]+))"
+        r"(?:'[^'\n]*'|\"[^\"\n]*\"|(?!-)[^\s'\"]+)",
+        _KEEP,
     ),
     # "password": "x", password = 'x', PASSWORD: "x"
     (
-        re.compile(
-            rf"(?P<keep>\b(?:\w{{1,40}}[_.-]){{0,6}}?{_WORD}['\"]?[ \t]{{0,9}}[:=][ \t]{{0,9}})(?P<q>['\"])(?!\$)[^'\"\n]{{4,}}(?P=q)",
-            re.I,
-        ),
-        r"\g<keep>\g<q>" + MASK + r"\g<q>",
+        rf"(?i)(?P<keep>{_NAMED}['\"]?[ \t]{{0,9}}[:=][ \t]{{0,9}})"
+        r"(?P<q>['\"])(?!\$)[^'\"\n]{4,}(?P=q)",
+        rf"\g<keep>\g<q>{MASK}\g<q>",
     ),
     # PASSWORD=x, as in a shell or an .env file
-    (
-        re.compile(
-            rf"(?P<keep>(?<![\w?&.-])(?:\w{{1,40}}[_.-]){{0,6}}?{_WORD}=)(?![$=])[^\s'\"(){{}}\[\],;]{{4,}}",
-            re.I,
-        ),
-        r"\g<keep>" + MASK,
-    ),
+    (rf"(?i)(?P<keep>(?<![?&]){_NAMED}=)(?![$=])[^\s'\"(){{}}\[\],;]{{4,}}", _KEEP),
     # password: x, as in YAML, where the value looks made and not like a type's name
     (
-        re.compile(
-            rf"(?P<keep>(?<![\w.])(?:\w{{1,40}}[_.-]){{0,6}}?{_WORD}:[ \t]{{1,9}})(?=\S*\d)[^\s'\"(){{}}\[\],;$]{{6,}}(?=[ \t]*$)",
-            re.I | re.M,
-        ),
-        r"\g<keep>" + MASK,
+        rf"(?im)(?P<keep>{_NAMED}:[ \t]{{1,9}})"
+        r"(?=\S*\d)[^\s'\"(){}\[\],;$]{6,}(?=[ \t]*$)",
+        _KEEP,
     ),
-    (re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b"), MASK),
-    (re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,255}\b|\bgithub_pat_[A-Za-z0-9_]{20,255}"), MASK),
-    (re.compile(r"\bgl(?:pat|cbt|dt|rt|soat)-[A-Za-z0-9_.-]{16,}"), MASK),
-    (
-        re.compile(
-            r"\bxox[abeprs]-[A-Za-z0-9-]{10,}|\bhf_[A-Za-z0-9]{20,}\b|\bsk-[A-Za-z0-9_-]{20,}|\bsk_(?:live|test)_[A-Za-z0-9]{16,}"
-        ),
-        MASK,
-    ),
-    (
-        re.compile(
-            r"\bAIza[A-Za-z0-9_-]{35}|\bnpm_[A-Za-z0-9]{36}\b|\bpypi-[A-Za-z0-9_-]{32,}|\bdop_v1_[0-9a-f]{64}\b"
-        ),
-        MASK,
-    ),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"), MASK),
+    (r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b", MASK),
+    (r"\bgh[pousr]_[A-Za-z0-9]{20,255}\b|\bgithub_pat_[A-Za-z0-9_]{20,255}", MASK),
+    (r"\bgl(?:pat|cbt|dt|rt|soat)-[A-Za-z0-9_.-]{16,}", MASK),
+    (r"\bxox[abeprs]-[A-Za-z0-9-]{10,}|\bhf_[A-Za-z0-9]{20,}\b", MASK),
+    (r"\bsk-[A-Za-z0-9_-]{20,}|\bsk_(?:live|test)_[A-Za-z0-9]{16,}", MASK),
+    (r"\bAIza[A-Za-z0-9_-]{35}|\bnpm_[A-Za-z0-9]{36}\b|\bpypi-[A-Za-z0-9_-]{32,}", MASK),
+    (r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+", MASK),
 )
+
+
+@cache
+def _rules() -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple((re.compile(pattern), mask) for pattern, mask in _RULES)
 
 
 def says_secret(name: str) -> bool:
@@ -119,7 +93,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """`text` with known `secrets` and everything that has the form of one masked. Masking twice changes nothing."""
     for value in sorted((v for v in secrets if len(v) >= SHORTEST), key=len, reverse=True):
         text = text.replace(value, MASK)
-    for rule, mask in _RULES:
+    for rule, mask in _rules():
         text = rule.sub(mask, text)
     return text
 
