@@ -296,7 +296,7 @@ class Committed(Protocol):
         """One file's bytes, as committed. Raises Missing."""
 
 
-class Stage(Sink, Protocol):
+class Incoming(Sink, Protocol):
     """A version of a model that is being put together aside, while what is in use stays as it is."""
 
     def keep(self, entry: Entry) -> bool:
@@ -310,6 +310,6 @@ class Stage(Sink, Protocol):
 class Landing(Protocol):
     """A folder on an application's machine in which versions of a model land, each of them whole or not at all."""
 
-    def stage(self, id: SnapshotId) -> AbstractContextManager[Stage]:
+    def begin(self, id: SnapshotId) -> AbstractContextManager[Incoming]:
         """Begin a version. Leaving the context without an exception puts it in place in one step; with one, or by a
         crash, nothing has happened. Raises StoreFull; Unsaved if files that are not rote's own would be lost."""

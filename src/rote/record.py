@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from rote.ids import Digest, RunId, StageKey, TxnId
+from rote.ids import Digest, RunId, SnapshotId, StageKey, TxnId
 from rote.snapshot import SnapshotRef
 
 PENDING, LIVE, TOMBSTONE = "pending", "live", "tombstone"
@@ -220,3 +220,27 @@ class AliasArchive(msgspec.Struct, frozen=True, kw_only=True):
     format: int = 1
     moves: list[AliasMove]
     """Newest first."""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The file `manifest` of an application's cache, or `.rote-fetch` in a fetched folder: what must lie there."""
+
+    format: int = 1
+    snapshot: SnapshotId
+    files: list[VersionFile]
+    chunks: dict[str, list[tuple[Digest, int]]] = {}
+    """Path -> (digest, length) of its chunks in order, for files with more than one."""
+
+
+class CurrentVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """The file `current` of an application's cache. `folder` and `previous` are names below `versions/`."""
+
+    format: int = 1
+    model: str
+    alias: str
+    seq: int
+    version: str
+    snapshot: SnapshotId
+    folder: str
+    previous: str | None = None
+    issued: str

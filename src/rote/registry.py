@@ -1,0 +1,218 @@
+"""The registry: models, their versions, and the aliases that name them (docs/format.md, 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from rote import ids, versions
+from rote.channels import Channels, Target
+from rote.errors import BadName, Missing, Refused
+from rote.ids import nearest, shown
+from rote.ports import Clock, ObjectStore
+from rote.record import AliasMove, Channel, Version
+from rote.roots import Roots
+from rote.versions import Semver
+
+_AFTER_ALL = "~"  # greater than every character that a key may have
+
+
+class ModelSummary(msgspec.Struct, frozen=True):
+    """A model: its versions (newest first) and who holds each alias."""
+
+    name: str
+    versions: list[str]
+    aliases: dict[str, str]
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """What a promotion or rollback did: the channel in force, the version before, and whether it was moved at all."""
+
+    channel: Channel
+    before: str | None
+    moved: bool
+
+
+def version_key(model: str, version: str) -> str:
+    """The key of a version's root. Raises BadName."""
+    return f"models/{ids.name(model, 'model name')}/versions/{versions.release(version)}"
+
+
+class Registry:
+    """Models in one store. Reading a version by number or alias costs one or two GETs."""
+
+    def __init__(self, store: ObjectStore, roots: Roots, clock: Clock, by: str) -> None:
+        """`by` (user@host) goes into the history of aliases."""
+        self._store = store
+        self._roots = roots
+        self.channels = Channels(store, clock, by)
+
+    def models(self) -> list[ModelSummary]:
+        """Every model that has a version in force, by name."""
+        found = []
+        for name in self._names():
+            numbers = [str(v) for v in self.numbers(name)]
+            if numbers:
+                found.append(ModelSummary(name, numbers, self.aliases(name)))
+        return found
+
+    def _names(self) -> Iterator[str]:
+        after = ""
+        while True:
+            first = next(iter(self._store.list("models/", after)), None)
+            if first is None:
+                return
+            name = first.key.split("/")[1]
+            yield name
+            after = f"models/{name}/{_AFTER_ALL}"
+
+    def numbers(self, model: str) -> list[Semver]:
+        """The version numbers of a model in force, highest first; empty if there is no such model."""
+        prefix = f"models/{ids.name(model, 'model name')}/versions/"
+        found = [self._number(key.removeprefix(prefix)) for key in self._roots.list(prefix)]
+        return sorted((v for v in found if v and self._find(model, str(v))), reverse=True)
+
+    def _number(self, text: str) -> Semver | None:
+        try:
+            return versions.release(text)
+        except BadName:
+            return None  # a listing is a hint: what is no version number was not written by a rote
+
+    def _find(self, model: str, version: str) -> Version | None:
+        found = self._roots.get(version_key(model, version), Version)
+        return found[0] if found else None
+
+    def versions(self, model: str) -> list[Version]:
+        """All versions of a model, highest first. Raises Missing if it has none, with the nearest name."""
+        found = [v for number in self.numbers(model) if (v := self._find(model, str(number)))]
+        if not found:
+            raise self._no_model(model)
+        return found
+
+    def find(self, model: str, version: str) -> Version | None:
+        """The version of exactly this number, or None. Raises BadName."""
+        return self._find(model, version)
+
+    def get(self, model: str, ref: str) -> Version:
+        """The version that `ref` (a number `X.Y.Z` or an alias) names. Raises Missing, with what there is; BadName."""
+        if versions.is_version(ref):
+            found = self._find(model, ref)
+            if found is None:
+                raise self._no_version(model, ref)
+            return found
+        held = self.channels.read(model, ref)
+        if held is None:
+            raise self._no_alias(model, ref)
+        found = self._find(model, held.channel.version)
+        if found is None:
+            raise self._no_version(model, held.channel.version)
+        return found
+
+    def aliases(self, model: str) -> dict[str, str]:
+        """Alias -> version, of every alias of a model."""
+        held = {alias: self.channels.read(model, alias) for alias in self.channels.aliases(model)}
+        return {alias: h.channel.version for alias, h in held.items() if h}
+
+    def history(self, model: str, alias: str) -> list[AliasMove]:
+        """Every move of an alias, newest first. Raises Missing if nobody ever held it."""
+        moves = self.channels.history(model, alias)
+        if not moves:
+            raise self._no_alias(model, alias)
+        return moves
+
+    def promote(self, model: str, version: str, alias: str, why: str = "") -> Moved:
+        """Point the alias at a version (a number, or another alias, whose holder is taken). Moving it to where it is
+        changes nothing. Raises Missing, BadName, UsageError."""
+        versions.alias(alias)
+        wanted = self.get(model, version)
+        before: str | None = None
+
+        def decide(now: Channel | None) -> Target | None:
+            nonlocal before
+            before = now.version if now else None
+            return None if before == wanted.version else Target(wanted.version, wanted.snapshot)
+
+        channel, moved = self.channels.move(model, alias, decide, why)
+        assert channel is not None
+        return Moved(channel, before, moved)
+
+    def rollback(self, model: str, alias: str = "prod", *, to: str | None = None, why: str = "") -> Moved:
+        """Point the alias back: at the version it named before, or at `to`, which it must have named once.
+
+        A rollback undoes the last promotion that is in force; once more undoes the one before it, and so on. Raises
+        Refused when nothing is left to go back to, Missing if the version is gone.
+        """
+        before: str | None = None
+
+        def decide(now: Channel | None) -> Target:
+            nonlocal before
+            if now is None:
+                raise Refused(
+                    f"nobody holds {model}@{alias} yet",
+                    safe="nothing was changed",
+                    next=f"rote promote {model}@VERSION {alias}",
+                )
+            before = now.version
+            move = self._back(now, to)
+            version = self.get(model, move.version)
+            return Target(version.version, version.snapshot, move.seq)
+
+        channel, moved = self.channels.move(model, alias, decide, why)
+        assert channel is not None
+        return Moved(channel, before, moved)
+
+    def _back(self, now: Channel, to: str | None) -> AliasMove:
+        name = f"{now.model}@{now.alias}"
+        if to is None:
+            move = self.channels.before(now)
+            if move is None:
+                raise Refused(
+                    f"{name} is at {now.version}, and no earlier version is left to go back to",
+                    safe=f"{name} stays at {now.version}",
+                    next=f"rote promote {now.model}@VERSION {now.alias}",
+                )
+            return move
+        if str(versions.release(to)) == now.version:
+            raise Refused(f"{name} is at {now.version} already", safe="nothing was changed")
+        move = self.channels.last_of(now, to)
+        if move is None:
+            raise Refused(
+                f"{name} never named {to}",
+                safe=f"{name} stays at {now.version}",
+                next=f"rote promote {now.model}@{to} {now.alias}",
+            )
+        return move
+
+    def _no_model(self, model: str) -> Missing:
+        names = list(self._names())
+        near = nearest(model, names)
+        hint = (
+            f"is it {near}?"
+            if near
+            else f"there are: {', '.join(names)}"
+            if names
+            else f"rote release {model}"
+        )
+        return Missing(f"there is no model {shown(model)} with a version", where=self._store.url, next=hint)
+
+    def _no_version(self, model: str, version: str) -> Missing:
+        there = [str(v) for v in self.numbers(model)]
+        if not there:
+            return self._no_model(model)
+        return Missing(
+            f"the model {model} has no version {version}",
+            where=self._store.url,
+            next=f"there are: {', '.join(there[:10])}" + (" …" if len(there) > 10 else ""),
+        )
+
+    def _no_alias(self, model: str, alias: str) -> Missing:
+        there = self.channels.aliases(model)
+        if not there and not self.numbers(model):
+            return self._no_model(model)
+        known = f"there are: {', '.join(there)}; " if there else ""
+        return Missing(
+            f"nobody holds {model}@{alias}",
+            where=self._store.url,
+            next=f"{known}rote promote {model}@VERSION {alias}",
+        )
