@@ -35,23 +35,38 @@ class Place:
 
     def environment(self, **more: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("ROTE_", "GIT_"))}
-        who = {f"GIT_{r}_{w}": v for r in ("AUTHOR", "COMMITTER") for w, v in (("NAME", "T"), ("EMAIL", "t@example.org"))}
+        who = {
+            f"GIT_{r}_{w}": v
+            for r in ("AUTHOR", "COMMITTER")
+            for w, v in (("NAME", "T"), ("EMAIL", "t@example.org"))
+        }
         path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
         home = self.root.parent / "home"
         home.mkdir(exist_ok=True)
         return {**kept, **who, "PATH": path, "HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1", **more}
 
     def git(self, *args: str) -> str:
-        done = subprocess.run(["git", *args], cwd=self.root, env=self.environment(), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["git", *args], cwd=self.root, env=self.environment(), capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def rote(self, *args: str, code: int | None = 0, timeout: float = 120, cwd: Path | None = None, **env: str) -> Told:
+    def rote(
+        self, *args: str, code: int | None = 0, timeout: float = 120, cwd: Path | None = None, **env: str
+    ) -> Told:
         """Type `rote ARGS`; its exit code must be `code` (None: any)."""
         done = subprocess.run(
-            [*ROTE, *args], cwd=cwd or self.root, env=self.environment(**env), capture_output=True, timeout=timeout, check=False
+            [*ROTE, *args],
+            cwd=cwd or self.root,
+            env=self.environment(**env),
+            capture_output=True,
+            timeout=timeout,
+            check=False,
         )
-        told = Told(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+        told = Told(
+            done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        )
         assert "Traceback" not in told.err, told.err
         if code is not None:
             assert told.code == code, f"rote {' '.join(args)} ended with {told.code}\n{told.out}{told.err}"
@@ -60,7 +75,11 @@ class Place:
     def start(self, *args: str, **env: str) -> subprocess.Popen[bytes]:
         """Type `rote ARGS` and do not wait."""
         return subprocess.Popen(
-            [*ROTE, *args], cwd=self.root, env=self.environment(**env), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [*ROTE, *args],
+            cwd=self.root,
+            env=self.environment(**env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
 
     def write(self, path: str, content: str | bytes = "") -> Path:
