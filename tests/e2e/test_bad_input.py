@@ -99,7 +99,7 @@ def test_a_failing_stage_leaves_no_result_and_its_partial_out_is_put_aside(place
     told = place.rote("run", code=1)
     assert "3" in told.err + told.out
     assert not (place.root / "one.txt").exists()
-    aside = [p for p in (place.root / ".rote").rglob("one.txt")]
+    aside = list((place.root / ".rote").rglob("one.txt"))
     assert [p.read_text() for p in aside] == ["half\n"]
     (run,) = place.rote("runs", "--json").json
     assert place.rote("show", run["run"], "--json").json["state"] == "failed"
