@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json.decoder
+import json
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from rote.config.nodes import Node
@@ -14,6 +15,7 @@ from rote.ids import shown
 from rote.pipeline import At
 
 DEPTH: Final = 100
+_scan: Final[Callable[[str, int, bool], tuple[str, int]]] = json.decoder.scanstring  # type: ignore[attr-defined]  # the stubs leave it out
 _SPACE = re.compile(r"[ \t\r\n]*")
 _NUMBER = re.compile(r"(-?(?:0|[1-9][0-9]*))(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _WORDS: Final[dict[str, Any]] = {"true": True, "false": False, "null": None}
@@ -95,7 +97,7 @@ class _Reader:
     def string(self, at: int) -> tuple[str, int]:
         """A string and where it ends."""
         try:
-            value, end = json.decoder.scanstring(self.text, at + 1, True)
+            value, end = _scan(self.text, at + 1, True)
         except json.JSONDecodeError as e:
             raise self.refused(e.pos, f"this is not JSON: {e.msg}") from e
         if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):

@@ -23,7 +23,7 @@ class Node:
     __slots__ = ("end", "line", "lines", "plain", "start", "text", "value")
 
     def __init__(
-        self, value: Any, line: int, start: int = 0, end: int = 0, text: str = "", plain: bool = False
+        self, value: Any, line: int, start: int = 0, end: int = 0, text: str = "", *, plain: bool = False
     ) -> None:
         self.value: Any = value
         self.line = line

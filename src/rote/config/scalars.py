@@ -25,11 +25,11 @@ _NUMBER_STARTS = frozenset("0123456789+-.")
 # What YAML 1.1 (PyYAML among others) reads differently.
 _OLD_BOOL = re.compile(r"(?:yes|no|on|off)\Z", re.IGNORECASE)
 _OLD_NUMBER = re.compile(
-    r"[-+]?(?:0b[01_]+|0[0-7_]+|0x[0-9a-fA-F_]+|[1-9][0-9_]*|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
-    r"|[0-9][0-9_]*\.[0-9_]*)\Z"
+    r"[-+]?(?:0[0-7]*[1-7][0-7]*|0b[01_]+|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
+    r"|[0-9]+_[0-9_]*(?:\.[0-9_]*)?|0x[0-9a-fA-F]*_[0-9a-fA-F_]*|[0-9]+\.[0-9]*_[0-9_]*)\Z"
 )
 _OLD_DATE = re.compile(r"\d{4}-\d\d?-\d\d?(?:[Tt ].*)?\Z")
-_EXPONENT = re.compile(r"[-+]?(?:[0-9]+[eE][-+]?[0-9]+|[0-9.]+[eE][0-9]+)\Z")
+_EXPONENT = re.compile(r"[-+]?(?:[0-9]+[eE][-+]?[0-9]+|[0-9]*\.[0-9]*[eE][0-9]+)\Z")
 
 INT_MIN, INT_MAX = -(2**63), 2**64 - 1
 """The integers that a stage key, a run and the catalogue can hold."""
@@ -53,10 +53,8 @@ def resolve(text: str) -> Scalar:
         return whole(text, 10)
     if _FLOAT.match(text):
         return finite(float(text), text)
-    if _OCTAL.match(text):
-        return whole(text[2:], 8)
-    if _HEX.match(text):
-        return whole(text[2:], 16)
+    if _OCTAL.match(text) or _HEX.match(text):
+        return whole(text[2:], 8 if text[1] == "o" else 16)
     if _ENDLESS.match(text):
         raise _endless(text)
     return text
@@ -85,36 +83,21 @@ def _endless(text: str) -> NotPlain:
     )
 
 
+_OLD = (
+    (_OLD_BOOL, "is text here, but true or false to a YAML 1.1 reader: write true, false, or quote it"),
+    (_OLD_DATE, "is text here, but a date to a YAML 1.1 reader: quote it"),
+    (
+        _EXPONENT,
+        "is a number here, but text to a YAML 1.1 reader: write it with a point and a sign, like 1.0e-3",
+    ),
+    (_OCTAL, "is a number here, but text to a YAML 1.1 reader: write it in decimal"),
+    (
+        _OLD_NUMBER,
+        "is another number, or a number at all, to a YAML 1.1 reader: write it in decimal, or quote it",
+    ),
+)
+
+
 def surprise(text: str) -> str | None:
     """How a YAML 1.1 reader (such as PyYAML in a training script) sees this plain scalar otherwise, or None."""
-    if _OLD_BOOL.match(text):
-        return (
-            f"'{text}' is text here, but true or false to a YAML 1.1 reader: write true, false, or quote it"
-        )
-    if not text or text[0] not in _NUMBER_STARTS:
-        return None
-    if _OLD_DATE.match(text):
-        return f"'{text}' is text here, but a date to a YAML 1.1 reader: quote it"
-    if _EXPONENT.match(text):
-        return f"'{text}' is a number here, but text to a YAML 1.1 reader: write {_old_float(text)}"
-    if text.startswith("0o"):
-        return f"'{text}' is a number here, but text to a YAML 1.1 reader: write it in decimal"
-    if (
-        _OLD_NUMBER.match(text)
-        and not (_FLOAT.match(text) and not _leading_zero(text))
-        and not _HEX.match(text)
-    ):
-        return f"'{text}' is another number, or a number at all, to a YAML 1.1 reader: write it in decimal, or quote it"
-    return None
-
-
-def _leading_zero(text: str) -> bool:
-    digits = text.lstrip("+-")
-    return len(digits) > 1 and digits[0] == "0" and digits.isdigit()
-
-
-def _old_float(text: str) -> str:
-    mantissa, _, exponent = text.lower().partition("e")
-    if "." not in mantissa:
-        mantissa += ".0"
-    return f"{mantissa}e{exponent if exponent[0] in '+-' else '+' + exponent}"
+    return next((f"{text!r} {told}" for pattern, told in _OLD if pattern.match(text)), None)

@@ -29,6 +29,8 @@ def parse(text: str, file: str) -> dict[str, Any]:
         line = int(found.group(1)) if found and found.group(1) else text.count("\n") + 1
         what = _PLACE.sub("", str(e))
         raise refused(At(file, line), f"this is not TOML: {what[:1].lower()}{what[1:]}") from e
+    except ValueError as e:
+        raise refused(At(file, 0), f"this is not TOML: {e}") from e
     except RecursionError as e:
         raise refused(At(file, 0), f"values nest deeper than {DEPTH} levels") from e
 

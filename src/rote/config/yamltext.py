@@ -119,7 +119,7 @@ class _Reader:
             value = resolve(text) if plain else self._tagged(event)
         except NotPlain as e:
             raise self._refused(event, str(e), e.next) from e
-        node = Node(value, mark.line + 1, mark.index, event.end_mark.index, text, plain)
+        node = Node(value, mark.line + 1, mark.index, event.end_mark.index, text, plain=plain)
         if plain:
             self.plains.append((node.line, text))
         self._add(node, event)
@@ -263,10 +263,7 @@ class _Reader:
         if "mapping values are not allowed" in problem:
             problem += " (text that has ': ' in it needs quotes; or the line is indented wrongly)"
         begun = getattr(e, "context_mark", None)
-        since = (
-            f", {e.context} that begins in line {begun.line + 1}"
-            if begun and getattr(e, "context", None)
-            else ""
-        )
+        context = getattr(e, "context", None)
+        since = f", {context} that begins in line {begun.line + 1}" if begun and context else ""
         what = f"this is not YAML: {problem} at column {mark.column + 1}{since}"
         return refused(At(self.file, line, self._key()), what, None)

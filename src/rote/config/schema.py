@@ -1,0 +1,131 @@
+"""Every key of rote.yaml and rote.local.yaml: one table for reading, for editors, and for the test of the docs."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+PATHS: Final = {"type": "array", "items": {"type": "string", "minLength": 1}}
+_OUT: Final = {
+    "oneOf": [
+        {"type": "string", "minLength": 1},
+        {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": {"type": ["object", "null"]},
+        },
+    ]
+}
+_OUTS: Final = {"type": "array", "items": _OUT}
+_TEXTS: Final = {"oneOf": [{"type": "string", "minLength": 1}, {**PATHS, "minItems": 1}]}
+_GATES: Final = {"type": "array", "items": {"type": "string", "minLength": 1}}
+
+STAGE: Final[dict[str, tuple[dict[str, Any], str]]] = {
+    "cmd": (_TEXTS, "The command line, or a list of them, run one after the other by /bin/sh. Required."),
+    "deps": (PATHS, "Files and folders that the command reads."),
+    "params": (
+        {
+            "type": "array",
+            "items": {
+                "oneOf": [
+                    {"type": "string", "minLength": 1},
+                    {
+                        "type": "object",
+                        "additionalProperties": {"oneOf": [PATHS, {"type": ["string", "null"]}]},
+                    },
+                ]
+            },
+        },
+        "Params that the command reads: KEY in params.yaml, FILE:KEY, or {FILE: [KEY, …]}.",
+    ),
+    "outs": (_OUTS, "Files and folders that the command makes."),
+    "metrics": (_OUTS, "Files of numbers (JSON, YAML or TOML) that the command makes."),
+    "plots": (_OUTS, "Files to be drawn that the command makes."),
+    "frozen": ({"type": "boolean"}, "True: never run, its outs are taken as they are."),
+    "always_changed": ({"type": "boolean"}, "True: run every time, whatever went in."),
+    "wdir": (
+        {"type": "string", "minLength": 1},
+        "The folder the command runs in; the stage's paths begin there.",
+    ),
+    "env": (
+        {"type": "array", "items": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}},
+        "Names of environment variables whose values decide the stage's result.",
+    ),
+    "desc": ({"type": "string"}, "What the stage is for, for people."),
+}
+MODEL: Final[dict[str, tuple[dict[str, Any], str]]] = {
+    "files": (_TEXTS, "Files and folders that a version holds. Required."),
+    "gates": (_GATES, "Conditions on metrics, besides those of the whole project."),
+    "desc": ({"type": "string"}, "What the model is for, for people."),
+}
+TOP: Final[dict[str, tuple[dict[str, Any], str]]] = {
+    "store": ({"type": "string", "minLength": 1}, "Where everything is kept: a folder or a URL."),
+    "stages": ({"type": "object"}, "The pipeline's stages by name."),
+    "gates": (_GATES, "Conditions on metrics that every model must meet before it may be released."),
+    "models": ({"type": "object"}, "What is released, by name."),
+}
+LOCAL: Final[dict[str, tuple[dict[str, Any], str]]] = {
+    "store": (
+        {"type": "string", "minLength": 1},
+        "The store on this machine; goes before the one in rote.yaml.",
+    ),
+}
+
+LATER: Final = {
+    "vars": "templating with `vars` and `${}`",
+    "foreach": "`foreach`",
+    "do": "`foreach` with `do`",
+    "matrix": "`matrix`",
+}
+"""Keys of dvc.yaml that a later version of rote will know, and what they are about."""
+
+ELSEWHERE: Final = {
+    "metrics": "metrics are listed in the stage that makes them: stages.NAME.metrics",
+    "plots": "plots are listed in the stage that makes them: stages.NAME.plots",
+    "params": "params are listed in the stage that reads them: stages.NAME.params",
+    "artifacts": "what is released is listed under `models`: models.NAME.files",
+    "datasets": "data is added by `rote add PATH` and listed as a dep",
+    "outs": "outs are listed in the stage that makes them: stages.NAME.outs",
+    "deps": "deps are listed in the stage that reads them: stages.NAME.deps",
+    "cmd": "a command belongs to a stage: stages.NAME.cmd",
+}
+"""Keys that people write at the top, and where they belong."""
+
+
+def schema() -> dict[str, Any]:
+    """A JSON schema (draft 2020-12) of rote.yaml, for editors."""
+    top = _properties(TOP)
+    top["stages"]["additionalProperties"] = _object(STAGE, ["cmd"])
+    top["stages"]["propertyNames"] = {"pattern": "^[A-Za-z0-9_][A-Za-z0-9._@-]{0,99}$"}
+    top["models"]["additionalProperties"] = _object(MODEL, ["files"])
+    top["models"]["propertyNames"] = {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "rote.yaml",
+        "type": ["object", "null"],
+        "properties": top,
+        "additionalProperties": False,
+    }
+
+
+def keys() -> list[str]:
+    """Every key there is, dotted, as the documentation names it."""
+    return [
+        *TOP,
+        *(f"stages.NAME.{key}" for key in STAGE),
+        *(f"models.NAME.{key}" for key in MODEL),
+        *(f"rote.local.yaml: {key}" for key in LOCAL),
+    ]
+
+
+def _properties(table: dict[str, tuple[dict[str, Any], str]]) -> dict[str, Any]:
+    return {key: {**shape, "description": text} for key, (shape, text) in table.items()}
+
+
+def _object(table: dict[str, tuple[dict[str, Any], str]], required: list[str]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": _properties(table),
+        "required": required,
+        "additionalProperties": False,
+    }

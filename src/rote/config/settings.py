@@ -1,0 +1,85 @@
+"""Settings: which store, and where each value came from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from rote.config import reading
+from rote.config.refusal import refused
+from rote.config.schema import LOCAL
+from rote.pipeline import At, Pipeline
+
+LOCAL_FILE: Final = "rote.local.yaml"
+DEFAULT_STORE: Final = ".rote/store"
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """A value (a folder as an absolute path), where it came from in words, and the place if that is a file."""
+
+    value: str
+    source: str
+    at: At | None = None
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings."""
+
+    store: Setting
+
+
+def read(
+    root: str, pipeline: Pipeline, *, store: str | None = None, environ: Mapping[str, str], cwd: str
+) -> Settings:
+    """`store` (from `--store`) over ROTE_STORE over rote.local.yaml over rote.yaml over `.rote/store`.
+
+    A relative folder begins at `cwd` where it was typed or came from the environment, and at `root` where a file says
+    it. Raises ConfigError.
+    """
+    local = _local(root)
+    if store is not None:
+        found = Setting(_resolved(store, cwd, "--store"), "--store")
+    elif environ.get("ROTE_STORE"):
+        found = Setting(
+            _resolved(environ["ROTE_STORE"], cwd, "ROTE_STORE"), "the environment variable ROTE_STORE"
+        )
+    elif local is not None:
+        found = Setting(_resolved(local.value, root, str(local.at)), LOCAL_FILE, local.at)
+    elif pipeline.store is not None:
+        found = Setting(
+            _resolved(pipeline.store, root, "rote.yaml"), "rote.yaml", At("rote.yaml", 0, "store")
+        )
+    else:
+        found = Setting(_resolved(DEFAULT_STORE, root, "default"), "the default")
+    return Settings(store=found)
+
+
+def _local(root: str) -> Setting | None:
+    data = reading.read_bytes(root, LOCAL_FILE)
+    if data is None:
+        return None
+    from rote.config import yamltext  # PyYAML is loaded only where there is such a file
+    from rote.config.section import Section  # the same
+
+    node = yamltext.read(reading.decode(data, LOCAL_FILE), LOCAL_FILE)
+    if node.value is None:
+        return None
+    section = Section(node, LOCAL_FILE, "")
+    if not isinstance(node.value, dict):
+        raise refused(
+            section.at(), f"expected a mapping with {', '.join(LOCAL)}, found {node.kind}", "write store: …"
+        )
+    section.known(tuple(LOCAL), LOCAL_FILE)
+    value = section.text("store")
+    return Setting(value, LOCAL_FILE, section.at("store")) if value else None
+
+
+def _resolved(value: str, base: str, where: str) -> str:
+    if not value.strip() or "\0" in value:
+        raise refused(At(where, 0), "expected a folder or a URL, found nothing", "name a folder or a URL")
+    if "://" in value:
+        return value
+    return os.path.normpath(os.path.join(base, os.path.expanduser(value)))

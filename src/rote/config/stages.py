@@ -1,0 +1,178 @@
+"""`stages.NAME` -> Stage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from rote.config import places
+from rote.config.nodes import Node
+from rote.config.params import SUFFIXES
+from rote.config.refusal import refused, unknown
+from rote.config.schema import STAGE
+from rote.config.section import Section
+from rote.errors import BadName
+from rote.ids import shown, stage_name
+from rote.overriding import DEFAULT_FILE
+from rote.pipeline import At, Out, Param, Stage
+
+_ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_NAMES: Final = tuple(STAGE)
+
+# Options of outs in dvc.yaml that change nothing here: every out is kept in the store, what git tracks stays in git,
+# and how a plot is drawn is not part of a result.
+_HARMLESS: Final = frozenset([
+    "cache", "push", "desc", "type", "labels", "meta", "x", "y", "x_label", "y_label", "title", "template", "header",
+])  # fmt: skip
+_REFUSED: Final = {
+    "persist": (
+        "outs that stay in place while the stage runs come with a later version of rote",
+        "remove `persist`",
+    ),
+    "remote": ("rote has one store", "remove `remote`; `rote config` shows the store"),
+    "checkpoint": ("checkpoints come with a later version of rote", "remove `checkpoint`"),
+}
+
+
+def read(name: str, section: Section) -> Stage:
+    """One stage. Raises ConfigError."""
+    at = section.at()
+    try:
+        stage_name(name)
+    except BadName as e:
+        raise refused(
+            at, e.what, "a stage's name is letters, digits, '.', '_', '-' and '@', at most 100"
+        ) from e
+    section.known(_NAMES, "a stage")
+    wdir = places.folder(section.text("wdir", "."), section.at("wdir"))
+    stage = Stage(
+        name=name,
+        cmd=_commands(section),
+        deps=_deps(section, wdir),
+        params=_params(section, wdir),
+        outs=tuple(_outs(section, wdir)),
+        frozen=section.flag("frozen"),
+        always_changed=section.flag("always_changed"),
+        wdir=wdir,
+        env=_env(section),
+        desc=section.text("desc"),
+        at=at,
+    )
+    if stage.frozen and stage.always_changed:
+        raise refused(
+            section.at("frozen"), "a stage is either `frozen` or `always_changed`, not both", "remove one"
+        )
+    return stage
+
+
+def _commands(section: Section) -> tuple[str, ...]:
+    commands = tuple(text.replace("\\${", "${") for text, _ in section.texts("cmd"))
+    if not commands:
+        raise refused(section.at(), "this stage has no `cmd`; expected a command line", "write cmd: COMMAND")
+    return commands
+
+
+def _deps(section: Section, wdir: str) -> tuple[str, ...]:
+    found: dict[str, int] = {}
+    for place, node in section.items("deps", "paths"):
+        path = places.path(section.string(place, node, "text (a path)"), wdir, section.at(place, node), "dep")
+        if path in found:
+            first = found[path]
+            raise refused(
+                section.at(place, node), f"the dep {shown(path)} stands here twice; first in line {first}"
+            )
+        found[path] = node.line
+    return tuple(found)
+
+
+def _outs(section: Section, wdir: str) -> Iterator[Out]:
+    for key, kind in (("outs", "out"), ("metrics", "metrics"), ("plots", "plots")):
+        for place, node in section.items(key, "paths"):
+            text = _option(section, place, node) if isinstance(node.value, dict) else None
+            if text is None:
+                text = section.string(place, node, "text (a path)")
+            at = section.at(place, node)
+            path = places.path(text, wdir, at, kind if kind == "out" else f"{kind} file")
+            if path in ("rote.yaml", "rote.local.yaml") or path.endswith(".rote"):
+                raise refused(at, f"{shown(path)} is a file of rote's own", "choose another path for the out")
+            yield Out(path, kind)
+
+
+def _option(section: Section, place: str, node: Node) -> str:
+    """The path of an out that is written as `{path: {option: value}}`."""
+    if len(node.value) != 1:
+        raise refused(
+            section.at(place, node),
+            "expected one path with its options, found several",
+            "begin each with `- `",
+        )
+    [(text, options)] = node.value.items()
+    if options.value is None:
+        return str(text)
+    if not isinstance(options.value, dict):
+        raise section.wrong(f"{place}.{text}", options, "a mapping of options")
+    for name, value in options.value.items():
+        at = At(section.file, options.lines[name], f"{section.key}.{place}.{text}.{name}")
+        if name in _REFUSED and value.value not in (False, None):
+            raise refused(at, *_REFUSED[name])
+        if name == "push" and value.value is False:
+            raise refused(at, "every out is kept in the store", "remove `push: false`")
+        if name not in _HARMLESS and name not in _REFUSED:
+            raise unknown(at, name, sorted(_HARMLESS), "an out")
+    return str(text)
+
+
+def _params(section: Section, wdir: str) -> tuple[Param, ...]:
+    found: dict[Param, None] = {}
+    for place, node in section.items("params", "params"):
+        if isinstance(node.value, dict):
+            for file, below in node.value.items():
+                found.update(dict.fromkeys(_of_file(section, f"{place}.{file}", file, below, wdir)))
+            continue
+        text = section.string(place, node, "text (a param) or a mapping of a file to its params")
+        file, colon, key = text.partition(":")
+        if not colon:
+            file, key = DEFAULT_FILE, text
+        found[Param(_file(file, wdir, section.at(place, node)), key.strip())] = None
+    return tuple(found)
+
+
+def _of_file(section: Section, place: str, file: str, node: Node, wdir: str) -> Iterator[Param]:
+    path = _file(file, wdir, section.at(place, node))
+    if node.value is None or node.value == []:
+        yield Param(path, "")
+        return
+    if isinstance(node.value, str):
+        yield Param(path, section.string(place, node))
+        return
+    if not isinstance(node.value, list):
+        raise section.wrong(place, node, "a list of params")
+    for index, each in enumerate(node.value):
+        yield Param(path, section.string(f"{place}[{index}]", each, "text (a param)"))
+
+
+def _file(text: str, wdir: str, at: At) -> str:
+    path = places.path(text.strip(), wdir, at, "params file") if text.strip() else ""
+    if not path.lower().endswith(SUFFIXES):
+        raise refused(
+            at,
+            f"{shown(text)} is not a params file; expected one that ends with {', '.join(SUFFIXES)}",
+            "write FILE:KEY with a params file, or list the file under `deps`",
+        )
+    return path
+
+
+def _env(section: Section) -> tuple[str, ...]:
+    names: dict[str, None] = {}
+    for place, node in section.items("env", "names"):
+        name = section.string(place, node, "text (the name of a variable)")
+        if not _ENV.match(name):
+            hint = (
+                f"write {name.partition('=')[0]}; its value is taken from the environment"
+                if "=" in name
+                else None
+            )
+            raise refused(section.at(place, node), f"{shown(name)} is not the name of a variable", hint)
+        names[name] = None
+    return tuple(names)
