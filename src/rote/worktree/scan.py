@@ -1,0 +1,228 @@
+"""Looking at a folder tree: every file's name and stat in snapshot order, and everything in it that may not be taken.
+
+Links to files are followed. A link to a folder is followed if that folder lies inside the scanned tree and not above
+the link itself; any other link, and everything that is neither a file nor a folder, is refused by name.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Collection, Iterator
+
+from rote import paths
+from rote.errors import BadPath
+from rote.ids import shown
+from rote.worktree import stamps
+
+_SCANS_DESCRIPTORS = os.scandir in os.supports_fd
+_NAMED = 5
+
+
+class Listing:
+    """One folder: its files' names in order, and their stats, packed."""
+
+    __slots__ = ("names", "prefix", "stats")
+
+    def __init__(self, prefix: str, names: list[str], stats: bytes) -> None:
+        self.prefix = prefix
+        self.names = names
+        self.stats = stats
+
+
+Stretch = tuple[Listing, int, int]
+"""Files `[start, stop)` of a folder that follow each other in the tree's order."""
+
+
+class Scan:
+    """One look at a folder tree. After `run`: `stretches` in path order, `listings`, and `linked`, the paths that are
+    links (or lie where they do because a folder above is one: only the link itself is named)."""
+
+    def __init__(self, root: str, known: dict[str, bytes]) -> None:
+        """`root` is the absolute path of the folder; `known` the names of folders (by prefix, joined by NUL) that
+        were found sound before and need not be judged again."""
+        self.root = root
+        self._real: str | None = None
+        self._known = known
+        self._troubles: list[tuple[str, str]] = []
+        self.stretches: list[Stretch] = []
+        self.listings: list[Listing] = []
+        self.linked: list[str] = []
+        self.device = 0
+
+    def run(self) -> None:
+        """Look. Raises BadPath, naming the first few of everything that may not be taken."""
+        top = os.stat(self.root)
+        self.device = top.st_dev
+        # What is still to come, last first: a folder (prefix, the links followed on the way), or a stretch.
+        pending: list[tuple[str, tuple[tuple[int, int], ...]] | Stretch] = [("", ())]
+        while pending:
+            item = pending.pop()
+            if len(item) == 3:
+                self.stretches.append(item)
+            else:
+                pending.extend(reversed(list(self._folder(*item))))
+        if self._troubles:
+            raise refusal(self._troubles)
+
+    def _folder(
+        self, prefix: str, above: tuple[tuple[int, int], ...]
+    ) -> Iterator[Stretch | tuple[str, tuple[tuple[int, int], ...]]]:
+        """List one folder; yields its stretches and folders in order."""
+        try:
+            files, folders = self._entries(prefix, above)
+        except OSError as e:
+            self._troubles.append(
+                (prefix.rstrip("/") or self.root, f"the folder cannot be read ({e.strerror})")
+            )
+            return
+        names = sorted(files)
+        flat: list[int] = []
+        for name in names:
+            flat += files[name]
+        listing = Listing(prefix, names, stamps.packed(flat))
+        self.listings.append(listing)
+        self._judge(prefix, names, folders)
+        start = 0
+        for name in sorted(folders, key=lambda n: n + "/"):
+            stop = start
+            while stop < len(names) and names[stop] < name + "/":
+                stop += 1
+            if stop > start:
+                yield listing, start, stop
+            start = stop
+            yield f"{prefix}{name}/", folders[name]
+        if start < len(names):
+            yield listing, start, len(names)
+
+    def _entries(
+        self, prefix: str, above: tuple[tuple[int, int], ...]
+    ) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[tuple[int, int], ...]]]:
+        files: dict[str, tuple[int, ...]] = {}
+        folders: dict[str, tuple[tuple[int, int], ...]] = {}
+        row = stamps.row
+        folder = os.path.join(self.root, prefix)
+        # Through a descriptor the kernel walks the folder's path once, not once a file.
+        descriptor = (
+            os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)) if _SCANS_DESCRIPTORS else None
+        )
+        try:
+            with os.scandir(folder if descriptor is None else descriptor) as entries:
+                for entry in entries:
+                    # On Windows only os.stat fills in the inode and the same stat as os.fstat.
+                    st = entry.stat(follow_symlinks=False) if _SCANS_DESCRIPTORS else os.lstat(entry.path)
+                    kind = st.st_mode & 0o170000
+                    if kind == stat.S_IFREG:
+                        files[entry.name] = row(st)
+                    elif kind == stat.S_IFDIR:
+                        folders[entry.name] = above
+                    elif kind == stat.S_IFLNK:
+                        self._link(prefix, entry.name, above, files, folders)
+                    else:
+                        self._troubles.append(
+                            (prefix + entry.name, f"it is {kind_of(st.st_mode)}, not a file")
+                        )
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+        return files, folders
+
+    def _link(
+        self,
+        prefix: str,
+        name: str,
+        above: tuple[tuple[int, int], ...],
+        files: dict[str, tuple[int, ...]],
+        folders: dict[str, tuple[tuple[int, int], ...]],
+    ) -> None:
+        """Take what a link leads to, or say why not."""
+        path = prefix + name
+        full = os.path.join(self.root, path)
+        self.linked.append(path)
+        try:
+            st = os.stat(full)
+        except OSError as e:
+            why = "it is a link that leads to itself" if e.errno == errno.ELOOP else "it is a link to nothing"
+            self._troubles.append((path, why))
+            return
+        if stat.S_ISREG(st.st_mode):
+            files[name] = stamps.row(st)
+        elif stat.S_ISDIR(st.st_mode):
+            why_not = self._why_not_follow(full, (st.st_dev, st.st_ino), above)
+            if why_not:
+                self._troubles.append((path, why_not))
+            else:
+                folders[name] = (*above, (st.st_dev, st.st_ino))
+        else:
+            self._troubles.append((path, f"it is a link to {kind_of(st.st_mode)}, not a file"))
+
+    def _why_not_follow(
+        self, full: str, target: tuple[int, int], above: tuple[tuple[int, int], ...]
+    ) -> str | None:
+        if self._real is None:
+            self._real = os.path.realpath(self.root)
+        real = os.path.realpath(full)
+        here = os.path.realpath(os.path.dirname(full))
+        if not (real + os.sep).startswith(self._real + os.sep):
+            return "it is a link to a folder outside of what is added"
+        if target in above or (here + os.sep).startswith(real + os.sep):
+            return "it is a link to a folder that it lies in"
+        return None
+
+    def _judge(self, prefix: str, names: list[str], folders: Collection[str]) -> None:
+        """Refuse hostile names, and names that differ only in case. Siblings are enough for the latter: two paths
+        differ first in one name each of the same folder."""
+        known = self._known.get(prefix)
+        fresh = names
+        if known is not None:
+            try:
+                if "\0".join(names).encode() == known:
+                    fresh = []
+            except UnicodeEncodeError:
+                fresh = names
+        for name in (*fresh, *folders):
+            why = paths.why_bad(prefix + name)
+            if why:
+                self._troubles.append((prefix + name, why))
+        if not fresh and not folders:
+            return
+        folded: dict[str, str] = {}
+        for name in (*names, *folders):
+            other = folded.setdefault(name.lower() if name.isascii() else paths.fold(name), name)
+            if other != name:
+                why = f"it differs only in case from {shown(prefix + other, 200)}"
+                self._troubles.append((prefix + name, why))
+
+
+def kind_of(mode: int) -> str:
+    """What a mode says something is, in words."""
+    for test, word in (
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISFIFO, "a pipe"),
+        (stat.S_ISBLK, "a block device"),
+        (stat.S_ISCHR, "a character device"),
+        (stat.S_ISDIR, "a folder"),
+    ):
+        if test(mode):
+            return word
+    return "something unknown"
+
+
+def unreadable(full: str, mode: int) -> bool:
+    """True if this process may not read the file. Files that everybody may read are not asked about."""
+    if mode & 0o444 == 0o444:
+        return False
+    return not os.access(full, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def refusal(troubles: list[tuple[str, str]]) -> BadPath:
+    """One error for all that may not be taken."""
+    troubles = sorted(troubles, key=lambda t: t[0].encode("utf-8", "surrogateescape"))
+    told = "; ".join(f"{shown(path, 200)}: {why}" for path, why in troubles[:_NAMED])
+    more = f"; and {len(troubles) - _NAMED} more" if len(troubles) > _NAMED else ""
+    return BadPath(
+        f"cannot take {told}{more}",
+        safe="nothing was written",
+        next="rename, remove or replace it, then try again",
+    )

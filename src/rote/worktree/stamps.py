@@ -1,0 +1,79 @@
+"""The stat of a file as the stat cache keeps it, and the moment after which a stat cannot be trusted.
+
+A file's content is taken as unchanged while its stat is. That is only sound for stats that were *old* when the file
+was read: a second edit within the same tick of the file system's clock may leave the stat as it is. So each row whose
+stamp is younger than a tick at the moment of the scan is kept as `UNSURE`, and its file is read again next time.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from array import array
+
+WIDTH = 5
+"""Numbers in a row: mtime_ns, ctime_ns (0 on Windows), inode, size, mode."""
+ROW = WIDTH * 8
+"""Bytes of a row."""
+UNSURE = b"\xff" * ROW
+"""A row that no file ever has."""
+
+_FINE = 50_000_000
+_COARSE = 2_100_000_000
+_MASK = 0x7FFF_FFFF_FFFF_FFFF
+_POSIX = sys.platform != "win32"
+
+
+def row(st: os.stat_result) -> tuple[int, int, int, int, int]:
+    """The numbers of a file's stat. On POSIX the ctime moves with every change of content, whatever was done to the
+    mtime; on Windows that field is the time of creation, and says nothing."""
+    return (st.st_mtime_ns, st.st_ctime_ns if _POSIX else 0, st.st_ino & _MASK, st.st_size, st.st_mode)
+
+
+def packed(flat: list[int]) -> bytes:
+    """Rows laid one after the other, as bytes."""
+    return array("q", flat).tobytes()
+
+
+def unpacked(rows: bytes) -> array[int]:
+    """The numbers of packed rows."""
+    numbers = array("q")
+    numbers.frombytes(rows)
+    return numbers
+
+
+def sure(numbers: array[int], now: int) -> bytes:
+    """The rows as bytes, with UNSURE for each whose last change lies within a tick of `now` (or after it)."""
+    stamps = numbers[1::WIDTH] if _POSIX else numbers[0::WIDTH]
+    kept = numbers.tobytes()
+    if not stamps or max(stamps) < now - _COARSE:
+        return kept
+    rows = bytearray(kept)
+    for index, stamp in enumerate(stamps):
+        # A stamp in whole seconds comes from a file system that counts no finer (or two seconds: FAT).
+        if stamp >= now - (_COARSE if stamp % 1_000_000_000 == 0 else _FINE):
+            rows[index * ROW : (index + 1) * ROW] = UNSURE
+    return bytes(rows)
+
+
+def moment(probe: str, device: int) -> int:
+    """Nanoseconds since 1970 by the clock that stamps files on `device`, or a moment before.
+
+    A file server's clock may lag behind ours, so the clock is asked by writing the file `probe`; where that lies on
+    another device, the difference is unknown, and the earlier of both clocks is taken less the coarsest tick.
+    """
+    here = time.time_ns()
+    try:
+        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    except OSError:
+        return here - _COARSE
+    try:
+        os.write(descriptor, b"The stat cache asks the file system for its time here.\n")
+        st = os.fstat(descriptor)
+    except OSError:
+        return here - _COARSE
+    finally:
+        os.close(descriptor)
+    there = min(here, st.st_mtime_ns)
+    return there if st.st_dev == device else there - _COARSE

@@ -1,0 +1,319 @@
+"""A folder or a single file of the working tree, with the digests that the stat cache vouches for."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import msgspec
+
+from rote.errors import BadPath, Changed
+from rote.ids import shown
+from rote.pointer import Pointer
+from rote.ports import Columns
+from rote.snapshot import FILE
+from rote.worktree import memory, stamps
+from rote.worktree.memory import Folder, Memory
+from rote.worktree.scan import Listing, Scan, Stretch, refusal, unreadable
+
+_BATCH = 8192
+"""Files after which a batch is full. Batches grow folder by folder, so one may hold more."""
+_ZERO = bytes(32)
+
+Hints = Mapping[str, tuple[tuple[int, ...], bytes]]
+"""Path -> (stat row, digest): files that rote has just written itself."""
+
+
+class _Rows:
+    """A folder as it is now, with the digests that are known. `numbers` are its unpacked stats."""
+
+    __slots__ = ("digests", "listing", "names", "numbers", "recalled")
+
+    def __init__(self, listing: Listing, names: bytes, recalled: Folder | None) -> None:
+        self.listing = listing
+        self.names = names
+        holds = recalled and recalled.names == names and recalled.stats == listing.stats
+        self.recalled = recalled if holds else None
+        """What was remembered, if all of it still holds."""
+        self.numbers = stamps.unpacked(listing.stats)
+        self.digests: list[bytes | None]
+        if self.recalled:
+            blob = self.recalled.digests
+            self.digests = [blob[i : i + 32] for i in range(0, len(blob), 32)]
+        else:
+            self.digests = _matched(listing, recalled)
+
+    def row(self, index: int) -> tuple[int, ...]:
+        return tuple(self.numbers[index * stamps.WIDTH : (index + 1) * stamps.WIDTH])
+
+
+def _matched(listing: Listing, old: Folder | None) -> list[bytes | None]:
+    """The remembered digests of those files of a changed folder whose stat is as it was."""
+    if old is None:
+        return [None] * len(listing.names)
+    width = stamps.ROW
+    where = {name: index for index, name in enumerate(old.names.decode().split("\0"))}
+    found: list[bytes | None] = []
+    for index, name in enumerate(listing.names):
+        was = where.get(name)
+        if was is not None and (
+            old.stats[was * width : (was + 1) * width] == listing.stats[index * width : (index + 1) * width]
+        ):
+            found.append(old.digests[was * 32 : (was + 1) * 32])
+        else:
+            found.append(None)
+    return found
+
+
+class _Batch(Columns):
+    """A batch that knows which rows it was made of."""
+
+    stretches: list[tuple[_Rows, int, int]] = msgspec.field(default_factory=list)
+
+
+class WorkTree:
+    """The Tree of a working tree: scanned once, when it is made. Raises BadPath for what may not be taken.
+
+    `full` is the absolute path, `shown_as` its name in errors, `file` where the stat cache keeps what it knows of it,
+    `probe` a file that may be written to ask the file system for its time.
+    """
+
+    def __init__(
+        self,
+        full: str,
+        shown_as: str,
+        *,
+        file: str,
+        probe: str,
+        fresh: bool = False,
+        hints: Hints | None = None,
+    ) -> None:
+        self._full = full
+        self._path = shown_as
+        self._file = file
+        self._single = os.path.isfile(full)
+        self._old = None if fresh else memory.load(file, shown_as)
+        self._waiting: dict[str, tuple[_Rows, int]] = {}
+        self.linked: list[str] = []
+        self._now = stamps.moment(probe, os.stat(full).st_dev)
+        stretches = self._scan_file() if self._single else self._scan_folder()
+        self._rows: list[_Rows] = []
+        self._stretches: list[tuple[_Rows, int, int]] = []
+        self._recall(stretches, hints or {})
+        self._refuse_unreadable()
+
+    def _scan_file(self) -> list[Stretch]:
+        if os.path.islink(self._full):
+            self.linked.append(FILE)
+        listing = Listing("", [FILE], stamps.packed(list(stamps.row(os.stat(self._full)))))
+        self._listings = [listing]
+        return [(listing, 0, 1)]
+
+    def _scan_folder(self) -> list[Stretch]:
+        known = {f.prefix: f.names for f in self._old.folders} if self._old else {}
+        scan = Scan(self._full, known)
+        scan.run()
+        self.linked += scan.linked
+        self._listings = scan.listings
+        return scan.stretches
+
+    def _recall(self, stretches: list[Stretch], hints: Hints) -> None:
+        """Meet what is there with what was remembered."""
+        old = {f.prefix: f for f in self._old.folders} if self._old else {}
+        made: dict[int, _Rows] = {}
+        for listing in self._listings:
+            names = "\0".join(listing.names).encode()
+            rows = _Rows(listing, names, old.get(listing.prefix))
+            if hints:
+                _hint(rows, hints)
+            made[id(listing)] = rows
+            self._rows.append(rows)
+        self._stretches = [(made[id(listing)], start, stop) for listing, start, stop in stretches]
+
+    def _refuse_unreadable(self) -> None:
+        """Before a byte is written: every file that has to be read may be read."""
+        troubles = []
+        for rows in self._rows:
+            if rows.recalled:
+                continue
+            modes = rows.numbers[4 :: stamps.WIDTH]
+            for index, mode in enumerate(modes):
+                if mode & 0o444 != 0o444 and rows.digests[index] is None:
+                    path = rows.listing.prefix + rows.listing.names[index]
+                    full = self._full if self._single else os.path.join(self._full, path)
+                    if unreadable(full, mode):
+                        troubles.append((self._path if self._single else path, "it may not be read"))
+        if troubles:
+            raise refusal(troubles)
+
+    @property
+    def single(self) -> bool:
+        return self._single
+
+    def identity(self) -> Pointer | None:
+        """The remembered snapshot, if every file is as it was and none has come or gone."""
+        old = self._old
+        if old is None or old.identity is None or len(old.folders) != len(self._rows):
+            return None
+        return old.identity if all(rows.recalled for rows in self._rows) else None
+
+    def unread(self) -> int:
+        """Bytes of the files whose digest is not known."""
+        total = 0
+        for rows in self._rows:
+            if not rows.recalled:
+                sizes = rows.numbers[3 :: stamps.WIDTH]
+                total += sum(size for size, digest in zip(sizes, rows.digests, strict=True) if digest is None)
+        return total
+
+    def batches(self) -> Iterator[Columns]:
+        """The tree in path order; a batch is about eight thousand files."""
+        batch = _new_batch()
+        for rows, start, stop in self._stretches:
+            self._extend(batch, rows, start, stop)
+            if len(batch.paths) >= _BATCH:
+                yield batch
+                batch = _new_batch()
+        if batch.paths:
+            yield batch
+
+    def _extend(self, batch: _Batch, rows: _Rows, start: int, stop: int) -> None:
+        prefix, width = rows.listing.prefix, stamps.WIDTH
+        names = rows.listing.names[start:stop]
+        paths = [prefix + name for name in names] if prefix else names
+        digests = rows.digests[start:stop]
+        batch.paths += paths
+        batch.sizes += rows.numbers[start * width + 3 : stop * width : width].tolist()
+        modes = rows.numbers[start * width + 4 : stop * width : width]
+        batch.executables += bytes([mode >> 6 & 1 for mode in modes])
+        batch.digests += digests
+        batch.stretches.append((rows, start, stop))
+        if None in digests:
+            for index, path in enumerate(paths, start):
+                self._waiting[path] = (rows, index)
+
+    def seen(self, batch: Columns) -> None:
+        """Take over the digests of a batch that `batches` gave."""
+        if not isinstance(batch, _Batch):
+            raise TypeError("seen() takes the batch that batches() gave")
+        at = 0
+        for rows, start, stop in batch.stretches:
+            count = stop - start
+            if not rows.recalled:
+                rows.digests[start:stop] = batch.digests[at : at + count]
+                for path in batch.paths[at : at + count]:
+                    self._waiting.pop(path, None)
+            at += count
+
+    def remember(self, identity: Pointer | None) -> None:
+        """Keep what is known for next time; nothing is written if it was known already."""
+        if self._old is not None and identity is not None and self.identity() == identity:
+            return
+        whole = all(rows.recalled or None not in rows.digests for rows in self._rows)
+        folders = [self._folder(rows) for rows in self._rows]
+        memory.save(self._file, Memory(self._path, folders, identity if whole else None))
+
+    def _folder(self, rows: _Rows) -> Folder:
+        if rows.recalled:
+            return rows.recalled
+        stats = stamps.sure(rows.numbers, self._now)
+        if None in rows.digests:
+            kept = bytearray(stats)
+            for index, digest in enumerate(rows.digests):
+                if digest is None:
+                    kept[index * stamps.ROW : (index + 1) * stamps.ROW] = stamps.UNSURE
+            stats = bytes(kept)
+        return Folder(rows.listing.prefix, rows.names, stats, b"".join(d or _ZERO for d in rows.digests))
+
+    def read(self, path: str, size: int) -> bytes:
+        """A whole file. Raises Changed, BadPath."""
+        descriptor = self._open(path)
+        try:
+            data = os.read(descriptor, size + 1)
+            while len(data) < size:
+                more = os.read(descriptor, size + 1 - len(data))
+                if not more:
+                    break
+                data += more
+            self._still(descriptor, path, size, len(data))
+        except OSError as e:
+            raise BadPath(f"cannot read {shown(path, 200)}: {e.strerror}", where=self._path) from e
+        finally:
+            os.close(descriptor)
+        return data
+
+    @contextmanager
+    def map(self, path: str, size: int) -> Iterator[memoryview]:
+        """A large file as memory. Raises Changed when it is opened, and on leaving."""
+        descriptor = self._open(path)
+        try:
+            self._still(descriptor, path, size, os.fstat(descriptor).st_size)
+            if not size:
+                yield memoryview(b"")
+                return
+            mapped = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)
+            view = memoryview(mapped)
+            try:
+                yield view
+            finally:
+                view.release()
+                _close(mapped)
+            self._still(descriptor, path, size, os.fstat(descriptor).st_size)
+        finally:
+            os.close(descriptor)
+
+    def _open(self, path: str) -> int:
+        full = self._full if self._single else f"{self._full}/{path}"
+        try:
+            # O_NONBLOCK: should a pipe have taken the file's place, opening it must not wait for a writer.
+            return os.open(full, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        except FileNotFoundError as e:
+            raise self._changed(path) from e
+        except OSError as e:
+            raise BadPath(f"cannot read {shown(path, 200)}: {e.strerror}", where=self._path) from e
+
+    def _still(self, descriptor: int, path: str, size: int, length: int) -> None:
+        """Raise Changed unless the file is what the scan saw."""
+        place = self._waiting.get(path) or self._place(path)
+        if length != size or place is None or stamps.row(os.fstat(descriptor)) != place[0].row(place[1]):
+            raise self._changed(path)
+
+    def _place(self, path: str) -> tuple[_Rows, int] | None:
+        """Where a path stands that needed no reading (it is read because the store does not have it)."""
+        cut = path.rfind("/") + 1
+        for rows in self._rows:
+            if rows.listing.prefix == path[:cut] and path[cut:] in rows.listing.names:
+                for index, name in enumerate(rows.listing.names):
+                    self._waiting[path[:cut] + name] = (rows, index)
+                return self._waiting[path]
+        return None
+
+    def _changed(self, path: str) -> Changed:
+        named = self._path if self._single else f"{self._path}/{path}"
+        return Changed(
+            f"{shown(named, 200)} changed while it was being read",
+            safe="nothing was saved under a wrong name; what was saved before is untouched",
+            next="try again when nothing writes to it any more",
+        )
+
+
+def _new_batch() -> _Batch:
+    return _Batch(paths=[], sizes=[], executables=bytearray(), digests=[], stretches=[])
+
+
+def _hint(rows: _Rows, hints: Hints) -> None:
+    prefix = rows.listing.prefix
+    for index, name in enumerate(rows.listing.names):
+        hint = hints.get(prefix + name)
+        if hint is not None and rows.digests[index] is None and rows.row(index) == hint[0]:
+            rows.digests[index] = hint[1]
+
+
+def _close(mapped: mmap.mmap) -> None:
+    """Unmap; where a reader still holds a slice (it is failing already) the memory goes with the slice."""
+    try:
+        mapped.close()
+    except BufferError:
+        return
