@@ -119,8 +119,11 @@ def models_command(ctx: click.Context, model: str | None, alias: str | None, jso
 @click.pass_context
 def promote_command(ctx: click.Context, model_version: str, alias: str, why: str) -> None:
     """Point ALIAS at MODEL@VERSION."""
-    channel = project(ctx).promote(model_version, alias, why=why)
-    click.echo(f"{alias} points at {channel.model}@{channel.version} (move {channel.seq})")
+    done = project(ctx).promote(model_version, alias, why=why)
+    channel = done.channel
+    was = f", before at {done.before}" if done.before and done.moved else ""
+    word = "points" if done.moved else "pointed already"
+    click.echo(f"{alias} {word} at {channel.model}@{channel.version}{was} (move {channel.seq})")
 
 
 @click.command()
@@ -131,8 +134,9 @@ def promote_command(ctx: click.Context, model_version: str, alias: str, why: str
 @click.pass_context
 def rollback_command(ctx: click.Context, model: str, alias: str, to: str | None, why: str) -> None:
     """Point ALIAS (default: prod) of MODEL back at the version before."""
-    channel = project(ctx).rollback(model, alias, to=to, why=why)
-    click.echo(f"{alias} points at {channel.model}@{channel.version} again (move {channel.seq})")
+    done = project(ctx).rollback(model, alias, to=to, why=why)
+    channel = done.channel
+    click.echo(f"{alias} points at {channel.model}@{channel.version} again, before at {done.before} (move {channel.seq})")
 
 
 @click.command()

@@ -1,0 +1,43 @@
+"""The core install stays light: at most 15 packages and 60 MB with everything they need, as the README says."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.metadata import distribution
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def core() -> dict[str, int]:
+    """Every package that a core install brings -> its bytes on disk, rote's own included."""
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    sizes = {"rote": sum(p.stat().st_size for p in (ROOT / "src/rote").rglob("*.py"))}
+    todo = [re.split(r"[^A-Za-z0-9_.-]", w)[0] for w in wanted]
+    while todo:
+        name = todo.pop().lower().replace("_", "-")
+        if name in sizes:
+            continue
+        dist = distribution(name)
+        files = [Path(str(dist.locate_file(f))) for f in dist.files or []]
+        sizes[name] = sum(f.stat().st_size for f in files if f.exists() and f.suffix != ".pyc")
+        for need in dist.requires or []:
+            if "extra ==" not in need and "sys_platform ==" not in need and "platform_system ==" not in need:
+                todo.append(re.split(r"[^A-Za-z0-9_.-]", need)[0])
+    return sizes
+
+
+def test_packages_and_size() -> None:
+    sizes = core()
+    assert len(sizes) <= 15, sorted(sizes)
+    assert sum(sizes.values()) <= 60_000_000, sizes
+
+
+def test_the_readme_says_both_figures() -> None:
+    sizes = core()
+    found = re.search(r"The\s+core\s+is\s+(\d+)\s+packages\s+and\s+(\d+)\s+MB", (ROOT / "README.md").read_text())
+    assert found is not None
+    assert int(found[1]) == len(sizes)
+    # A release of a dependency may differ a little from the one that was measured.
+    assert abs(int(found[2]) - sum(sizes.values()) / 1e6) <= 8
