@@ -1,0 +1,207 @@
+"""Runs in a store: begin one, read it, find it, print its log, tag it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from rote import conditional
+from rote.encoding import with_check
+from rote.errors import BadName, Missing, UsageError
+from rote.ids import RunId, TxnId, name, nearest, run_id, shown, stage_name
+from rote.ports import Clock, ObjectStore
+from rote.record import LIVE, OPEN, Run
+from rote.recording import LOG, Recorder, clean, live_prefix, record_key, unpack_segment
+from rote.redaction import redact
+from rote.roots import Roots, decoded, held
+from rote.transactions import Transactions
+
+LAST = "last"
+"""Names the newest run."""
+_DAY = 86_400
+
+
+class Runs:
+    """The runs of one store.
+
+    `folder` is where this machine keeps the logs of the runs it makes (`.rote/runs`); `secrets` are values that never
+    get into a record.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        roots: Roots,
+        transactions: Transactions,
+        clock: Clock,
+        *,
+        folder: str = os.path.join(".rote", "runs"),
+        secrets: Iterable[str] = (),
+    ) -> None:
+        self._store = store
+        self._roots = roots
+        self._transactions = transactions
+        self._clock = clock
+        self._folder = folder
+        self._secrets = tuple(secrets)
+
+    def new_id(self) -> RunId:
+        """The id of a run that begins now."""
+        began = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self._clock.now()))
+        return RunId(f"{began}-{self._clock.token(3)}")
+
+    def start(self, run: Run) -> Recorder:
+        """Record that a run begins. Raises Conflict if there is a run of this id."""
+        run_id(run.id)
+        with self._transactions.begin() as write:
+            write.root(record_key(run.id), clean(run, self._secrets), [])
+            write.commit()
+        return Recorder(
+            self._store, self._transactions, run.id, os.path.join(self._folder, run.id), self._secrets
+        )
+
+    def get(self, id: RunId) -> Run:
+        """The record of a run. Raises Missing, Corrupt, TooNew."""
+        found = self._roots.get(record_key(id), Run)
+        if found is None:
+            raise Missing(f"there is no run {id}", where=self._store.url, next="rote runs")
+        return found[0]
+
+    def ids(self, prefix: str = "", after: str = "") -> Iterator[RunId]:
+        """Ids of runs that begin with `prefix`, oldest first. A hint: one may have been removed."""
+        for key in self._roots.list(f"runs/{prefix}", after):
+            if key.endswith("/record"):
+                yield RunId(key.split("/")[1])
+
+    def resolve(self, text: str) -> RunId:
+        """The run that `text` means: a whole id, a beginning or an end that only one run has, or `last`.
+
+        Raises Missing, UsageError (several runs fit), BadName.
+        """
+        if text == LAST:
+            return self._last()
+        try:
+            id = run_id(text)
+        except BadName:
+            return self._one(text)
+        if self._roots.envelope(record_key(id)) is None:
+            raise self._missing(text, list(self.ids(text[:8])))
+        return id
+
+    def logs(self, id: RunId, stage: str | None = None) -> Iterator[bytes]:
+        """What the stages of a run wrote, in the order they wrote it, or one stage alone.
+
+        First what is in the store; then, where the run was made on this machine, what is not sent yet. Raises
+        Missing (no such run, no such stage in it), Corrupt.
+        """
+        if stage is not None:
+            stage_name(stage)
+        run = self.get(id)
+        sent: dict[str, int] = {}
+        for meta in self._store.list(live_prefix(id)):
+            for item in unpack_segment(self._store.get(meta.key).data, meta.key):
+                if item.kind != LOG:
+                    continue
+                sent[item.stage] = sent.get(item.stage, 0) + len(item.data)
+                if stage in (None, item.stage):
+                    yield item.data
+        for one, path in self._local(id):
+            if stage in (None, one):
+                yield from _rest(path, sent.get(one, 0))
+                sent.setdefault(one, 0)
+        known = {outcome.stage for outcome in run.stages} | set(sent)
+        if stage is not None and stage not in known:
+            close = nearest(stage, sorted(known))
+            raise Missing(
+                f"the run {id} has no stage {shown(stage)}",
+                next=f"did you mean {close}?"
+                if close
+                else f"its stages: {', '.join(sorted(known)) or 'none'}",
+            )
+
+    def tag(self, id: RunId, tags: Mapping[str, str]) -> Run:
+        """Put tags on a run; an empty value takes a tag away. Returns the run as it is then.
+
+        Raises Missing, BadName (of a tag), Corrupt.
+        """
+        for tag in tags:
+            name(tag, "tag")
+        key = record_key(id)
+        found = conditional.look(self._store, key)
+        while True:
+            there = held(self._store, key, found)
+            root = there.in_force
+            if root is None or there.found is None:
+                raise Missing(f"there is no run {id}", where=self._store.url, next="rote runs")
+            if there.txn_state == OPEN:
+                raise UsageError(f"the run {id} is just being finished", next="try again in a moment")
+            run = decoded(root, Run, key)
+            merged = {**run.tags, **{tag: redact(value, self._secrets) for tag, value in tags.items()}}
+            run = msgspec.structs.replace(run, tags={k: v for k, v in merged.items() if v})
+            # The needs stay the same, so nothing has to be pinned; a fresh txn id makes the body unlike all others.
+            fresh = msgspec.structs.replace(
+                root, state=LIVE, before=None, txn=self._fresh_txn(), body=msgspec.to_builtins(run)
+            )
+            put = conditional.put(self._store, key, with_check(fresh), there.found.etag)
+            if put.etag is not None:
+                return run
+            found = put.found
+
+    def _fresh_txn(self) -> TxnId:
+        now = time.strftime("%Y%m%dT%H%M%S", time.gmtime(self._clock.now()))
+        return TxnId(f"{now}-{self._clock.token(8)}")
+
+    def _last(self) -> RunId:
+        """The newest run. Looks at the last days first: a store may hold very many runs."""
+        now = self._clock.now()
+        for days in (1, 40, None):
+            after = "" if days is None else time.strftime("runs/%Y%m%d", time.gmtime(now - days * _DAY))
+            newest = max(self.ids(after=after), default=None)
+            if newest is not None:
+                return newest
+        raise Missing("there is no run yet", where=self._store.url, next="rote run")
+
+    def _one(self, text: str) -> RunId:
+        if not text or not all(c in "0123456789abcdef-" for c in text):
+            raise BadName(
+                f"not a run: {shown(text)}", next="a run is an id, a part of one, or 'last'; see rote runs"
+            )
+        found = list(self.ids(text))
+        if not found:
+            every = list(self.ids())
+            found = [id for id in every if id.endswith(text)]
+            if not found:
+                raise self._missing(text, every)
+        if len(found) > 1:
+            some = ", ".join(found[-5:])
+            raise UsageError(f"{len(found)} runs fit {shown(text)}", next=f"write more of it: {some}")
+        return found[0]
+
+    def _missing(self, text: str, ids: list[RunId]) -> Missing:
+        close = nearest(text, [*ids[-1000:]]) or nearest(text, [id[-6:] for id in ids[-1000:]])
+        return Missing(
+            f"there is no run {shown(text)}",
+            where=self._store.url,
+            next=f"did you mean {close}?" if close else "rote runs",
+        )
+
+    def _local(self, id: RunId) -> list[tuple[str, str]]:
+        folder = os.path.join(self._folder, id)
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:
+            return []  # made on another machine
+        return [(n.removesuffix(".log"), os.path.join(folder, n)) for n in names if n.endswith(".log")]
+
+
+def _rest(path: str, start: int) -> Iterator[bytes]:
+    try:
+        with open(path, "rb") as file:
+            file.seek(start)
+            while piece := file.read(1 << 20):
+                yield piece
+    except FileNotFoundError:
+        return  # tidied away since it was listed; the store has it
