@@ -1,0 +1,248 @@
+"""The real Transactions and Roots, several processes at once, with crashes and lost replies: no committed object is lost."""
+
+from __future__ import annotations
+
+import random
+from zlib import crc32
+
+import msgspec
+import pytest
+from protocol_collector import ROOTS, Collector, Janitor
+from protocol_stage import Odds, Stage
+
+from rote.encoding import digest_of, tagged, without_check
+from rote.errors import Conflict, NotFound, Unknown
+from rote.ids import SnapshotId
+from rote.ports import ObjectStore
+from rote.record import COMMITTED, Txn
+from rote.roots import Roots
+from rote.snapshot import SnapshotRecord, SnapshotRef
+from rote.testing.clock import StillClock
+from rote.transactions import Beaten, LostTxn, Transactions, Write
+
+KEPT = [f"results/{n}" for n in "abc"]
+"""Keys where the first root wins."""
+MOVED = [f"runs/{n}/record" for n in "xy"]
+"""Keys whose root is replaced."""
+
+
+class Note(msgspec.Struct):
+    text: str
+
+
+class World:
+    """What the processes know of each other, as local caches do (hints), and what they were told (promises)."""
+
+    def __init__(self, seed: int, odds: Odds) -> None:
+        self.stage = Stage(seed, odds, self.watch)
+        self.seed = seed
+        self.hints: list[str] = []
+        self.told: list[tuple[str, str]] = []
+        self.removed: set[str] = set()
+        self.committed: set[str] = set()
+        self.commits: dict[str, int] = {}
+
+    def watch(self, kind: str, key: str) -> None:
+        """Look at the store behind everybody's back after each request that was applied."""
+        if kind == "delete" and not key.startswith("txns/"):
+            self.check_reach()
+        elif kind == "replace" and key.startswith("txns/"):
+            txn = without_check(self.stage.store.get(key).data, Txn, key)
+            if txn.state == COMMITTED:
+                self.committed.add(txn.id)
+
+    def check_reach(self) -> None:
+        store = self.stage.store
+        for prefix in ROOTS:
+            for meta in list(store.list(prefix)):
+                root = Roots(store).envelope(meta.key)
+                for ref in root.needs if root else ():
+                    record = without_check(store.get(f"snapshots/{ref.key}").data, SnapshotRecord, meta.key)
+                    for pack in record.packs:
+                        assert digest_of(store.get(f"packs/{pack}").data) == pack.split("/")[1]
+
+    def check_promises(self) -> None:
+        roots = Roots(self.stage.store)
+        for key, txn in self.told:
+            root = roots.envelope(key)
+            if key in KEPT and key not in self.removed:
+                assert root is not None, f"{key} was promised by {txn} and is gone"
+                assert root.txn == txn, f"{key} was promised by {txn} and is {root.txn}"
+            if key not in self.removed:
+                assert root is not None
+                assert root.txn in self.committed
+
+    # ---- processes -----------------------------------------------------------------------------------------------
+
+    def transactions(self, store: ObjectStore, name: str) -> Transactions:
+        return Transactions(store, StillClock(seed=crc32(f"{self.seed} {name}".encode())), name)
+
+    def save(self, write: Write, rng: random.Random) -> SnapshotRef:
+        content = bytes([rng.randrange(4)])
+        packs = []
+        if rng.random() < 0.6:
+            old = sorted(write.usable(rng.sample(self.hints, min(len(self.hints), 3))))
+            packs += old[: rng.randrange(3)]
+        if not packs or rng.random() < 0.5:
+            pack = write.put_pack(digest_of(content), content)
+            self.hints.append(pack)
+            packs.append(pack)
+        id = SnapshotId(tagged("snapshot", b"".join(p.encode() for p in packs)))
+        return write.add_snapshot(SnapshotRecord(id=id, txn=write.id, files=1, size=1, packs=packs, nodes=[]))
+
+    def writer(self, name: str, rounds: int):
+        def work(store: ObjectStore) -> None:
+            rng = random.Random(f"{self.seed} {name}")
+            transactions, roots = self.transactions(store, name), Roots(store)
+            for _ in range(rounds):
+                keys = rng.sample(KEPT + MOVED, rng.choice([1, 1, 2]))
+                try:
+                    with transactions.begin() as write:
+                        for key in keys:
+                            ref = self.save(write, rng)
+                            write.root(key, Note(name), [ref], replace=key in MOVED)
+                        if rng.random() < 0.1:
+                            continue
+                        write.commit()
+                except (Beaten, LostTxn, Unknown):
+                    continue
+                self.told += [(key, write.id) for key in keys]
+                for key in keys:
+                    found = roots.get(key, Note)
+                    assert found is not None or key in self.removed
+
+        return work
+
+    def hitter(self, name: str, rounds: int):
+        def work(store: ObjectStore) -> None:
+            rng = random.Random(f"{self.seed} {name}")
+            transactions, roots = self.transactions(store, name), Roots(store)
+            for n in range(rounds):
+                found = roots.get(rng.choice(KEPT + MOVED), Note)
+                if found is None:
+                    continue
+                key = f"data/{name}{n}"
+                try:
+                    with transactions.begin() as write:
+                        if not all(write.use(ref) for ref in found[1].needs):
+                            continue
+                        write.root(key, Note(name), found[1].needs)
+                        write.commit()
+                except (Beaten, LostTxn, Unknown):
+                    continue
+                self.told.append((key, write.id))
+
+        return work
+
+    def remover(self, name: str, rounds: int):
+        def work(store: ObjectStore) -> None:
+            rng = random.Random(f"{self.seed} {name}")
+            for _ in range(rounds):
+                key = rng.choice([*KEPT, *MOVED, "data/h0"])
+                self.removed.add(key)
+                try:
+                    Roots(store).remove(key)
+                except (Unknown, Conflict):
+                    continue
+
+        return work
+
+    def collector(self, name: str, rounds: int):
+        def work(store: ObjectStore) -> None:
+            rng = random.Random(f"{self.seed} {name}")
+            for _ in range(rounds):
+                try:
+                    if rng.random() < 0.5:
+                        Janitor(store, rng).round()
+                    Collector(store, rng).round()
+                except Unknown:
+                    continue
+
+        return work
+
+    def finish(self) -> None:
+        """Everybody is gone; one janitor and one collector work alone: exactly what roots in force need is left."""
+        store, rng = self.stage.store, random.Random(0)
+        self.check_reach()
+        self.check_promises()
+        for _ in range(2):
+            Janitor(store, rng, impatience=1).round()
+            Collector(store, rng, wild=False).round()
+        self.check_reach()
+        self.check_promises()
+        collector = Collector(store, rng)
+        names = {m.key for prefix in ("packs/", "snapshots/") for m in store.list(prefix)}
+        assert names == collector.needed(names)
+        assert not list(store.list("txns/"))
+
+
+def act(seed: int) -> World:
+    odds = Odds(crash=[0, 0.01, 0.03][seed % 3], lose=[0, 0.05, 0.2][seed // 3 % 3])
+    world = World(seed, odds)
+    cast = {
+        "w0": world.writer("w0", 3),
+        "w1": world.writer("w1", 3),
+        "h": world.hitter("h", 3),
+        "x": world.remover("x", 2),
+        "g0": world.collector("g0", 2),
+        "g1": world.collector("g1", 2),
+    }
+    leave_out = seed % 7
+    if leave_out < 5:
+        del cast[["w1", "h", "x", "g1", "g0"][leave_out]]
+    world.stage.play(cast)
+    world.finish()
+    return world
+
+
+def test_no_committed_object_is_lost() -> None:
+    promises = sum(len(act(seed).told) for seed in range(250))
+    assert promises > 300  # otherwise nothing was put to the test
+
+
+def test_the_same_seed_is_the_same_story() -> None:
+    assert act(11).told == act(11).told
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("block", range(20))
+def test_no_committed_object_is_lost_in_many_more_stories(block: int) -> None:
+    for seed in range(1000 + block * 500, 1500 + block * 500):
+        act(seed)
+
+
+def test_writers_of_one_key_end_with_one_root() -> None:
+    """Many writers of the same key: one is told so, everybody else is beaten or lost and finds that one."""
+    for seed in range(20):
+        world = World(seed, Odds(lose=0.1))
+        winners: list[str] = []
+
+        def writer(name: str):
+            def work(store: ObjectStore) -> None:
+                def save(write: Write) -> None:
+                    ref = self_save(write)
+                    write.root("results/a", Note(name), [ref])
+
+                def self_save(write: Write) -> SnapshotRef:
+                    pack = write.put_pack(digest_of(name.encode()), name.encode())
+                    record = SnapshotRecord(
+                        id=SnapshotId(digest_of(name.encode())), txn=write.id, files=1, size=1, packs=[pack], nodes=[]
+                    )
+                    return write.add_snapshot(record)
+
+                try:
+                    world.transactions(store, name).write(save, tries=50)
+                    winners.append(name)
+                except Beaten as e:
+                    assert e.root.body["text"] in winners or e.root.txn in world.committed
+
+            return work
+
+        world.stage.play({f"w{n}": writer(f"w{n}") for n in range(6)})
+        assert len(winners) == 1
+        found = Roots(world.stage.store).get("results/a", Note)
+        assert found is not None
+        assert found[0].text == winners[0]
+        with pytest.raises(NotFound):
+            world.stage.store.get("results/b")
