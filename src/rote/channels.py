@@ -68,8 +68,8 @@ class Channels:
         rest = (meta.key.removeprefix(prefix) for meta in self._store.list(prefix))
         return sorted(alias for alias in rest if "/" not in alias)
 
-    def move(self, model: str, alias: str, decide: Decide, why: str = "") -> tuple[Channel | None, bool]:
-        """Move the alias where `decide` says; returns the channel now in force and whether this call moved it.
+    def move(self, model: str, alias: str, decide: Decide, why: str = "") -> Channel:
+        """Move the alias where `decide` says; returns the channel that this made, or found good as it was.
 
         Raises BadName, UsageError (a `why` too long or with control characters), Conflict if others moved it
         a thousand times meanwhile.
@@ -83,11 +83,12 @@ class Channels:
             held = _decoded(model, alias, found) if found else None
             target = decide(held.channel if held else None)
             if target is None:
-                return (held.channel if held else None), False
+                assert held is not None, "nothing can be left as it is where nothing is"
+                return held.channel
             channel = self._next(model, alias, held, target, why)
             put = conditional.put(self._store, where, with_check(channel), held.etag if held else None)
             if put.etag is not None or self._contains(model, alias, put.found, channel.history[0]):
-                return channel, True
+                return channel
             found = put.found
         raise Conflict(where, safe="the alias is as others left it", next="try again")
 

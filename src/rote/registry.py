@@ -19,19 +19,12 @@ _AFTER_ALL = "~"  # greater than every character that a key may have
 
 
 class ModelSummary(msgspec.Struct, frozen=True):
-    """A model: its versions (newest first) and who holds each alias."""
+    """A model: its highest version, how many it has, and alias -> version."""
 
     name: str
-    versions: list[str]
+    newest: str
+    versions: int
     aliases: dict[str, str]
-
-
-class Moved(msgspec.Struct, frozen=True):
-    """What a promotion or rollback did: the channel in force, the version before, and whether it was moved at all."""
-
-    channel: Channel
-    before: str | None
-    moved: bool
 
 
 def version_key(model: str, version: str) -> str:
@@ -52,9 +45,9 @@ class Registry:
         """Every model that has a version in force, by name."""
         found = []
         for name in self._names():
-            numbers = [str(v) for v in self.numbers(name)]
+            numbers = self.numbers(name)
             if numbers:
-                found.append(ModelSummary(name, numbers, self.aliases(name)))
+                found.append(ModelSummary(name, str(numbers[0]), len(numbers), self.aliases(name)))
         return found
 
     def _names(self) -> Iterator[str]:
@@ -121,46 +114,38 @@ class Registry:
             raise self._no_alias(model, alias)
         return moves
 
-    def promote(self, model: str, version: str, alias: str, why: str = "") -> Moved:
-        """Point the alias at a version (a number, or another alias, whose holder is taken). Moving it to where it is
-        changes nothing. Raises Missing, BadName, UsageError."""
+    def promote(self, model: str, version: str, alias: str, why: str = "") -> Channel:
+        """Point the alias at a version (a number, or another alias, whose holder is taken); returns the channel then in
+        force. Moving it to where it is changes nothing. Raises Missing, BadName, UsageError."""
         versions.alias(alias)
         wanted = self.get(model, version)
-        before: str | None = None
 
         def decide(now: Channel | None) -> Target | None:
-            nonlocal before
-            before = now.version if now else None
-            return None if before == wanted.version else Target(wanted.version, wanted.snapshot)
+            there = now is not None and now.version == wanted.version
+            return None if there else Target(wanted.version, wanted.snapshot)
 
-        channel, moved = self.channels.move(model, alias, decide, why)
-        assert channel is not None
-        return Moved(channel, before, moved)
+        return self.channels.move(model, alias, decide, why)
 
-    def rollback(self, model: str, alias: str = "prod", *, to: str | None = None, why: str = "") -> Moved:
-        """Point the alias back: at the version it named before, or at `to`, which it must have named once.
+    def rollback(self, model: str, alias: str = "prod", *, to: str | None = None, why: str = "") -> Channel:
+        """Point the alias back: at the version it named before, or at `to`, which it must have named once; returns the
+        channel then in force.
 
         A rollback undoes the last promotion that is in force; once more undoes the one before it, and so on. Raises
         Refused when nothing is left to go back to, Missing if the version is gone.
         """
-        before: str | None = None
 
         def decide(now: Channel | None) -> Target:
-            nonlocal before
             if now is None:
                 raise Refused(
                     f"nobody holds {model}@{alias} yet",
                     safe="nothing was changed",
                     next=f"rote promote {model}@VERSION {alias}",
                 )
-            before = now.version
             move = self._back(now, to)
             version = self.get(model, move.version)
             return Target(version.version, version.snapshot, move.seq)
 
-        channel, moved = self.channels.move(model, alias, decide, why)
-        assert channel is not None
-        return Moved(channel, before, moved)
+        return self.channels.move(model, alias, decide, why)
 
     def _back(self, now: Channel, to: str | None) -> AliasMove:
         name = f"{now.model}@{now.alias}"

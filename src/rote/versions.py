@@ -107,6 +107,11 @@ def alias(text: str) -> str:
     return text
 
 
+def is_alias(text: str) -> bool:
+    """Whether `text` could be an alias."""
+    return bool(_ALIAS.match(text))
+
+
 def following(existing: list[Semver], part: str) -> Semver:
     """The number of the next release: the highest of `existing` with `part` raised, or 1.0.0 if there is none.
     Raises UsageError for an unknown part."""

@@ -1,0 +1,233 @@
+"""Releasing: out of a run, if it passes its gates, a version of a model that never changes (docs/format.md, 10)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from rote import gates as law
+from rote import versions
+from rote.errors import Refused, UsageError
+from rote.ids import Digest
+from rote.ingest import SnapshotWriter
+from rote.modelfiles import ModelFiles
+from rote.pickles import HEAD, why_pickle
+from rote.pipeline import Gate, Model
+from rote.ports import Clock
+from rote.record import GateVerdict, Run, Version, VersionFile
+from rote.registry import Registry, version_key
+from rote.snapshot import Entry, SnapshotRecord
+from rote.snapshots import Snapshots
+from rote.transactions import Beaten, Transactions, Write
+
+_ATTEMPTS = 64
+_LOOKED_INTO = 256
+_FINISHED = "finished"
+
+Parts = Mapping[str, SnapshotRecord]
+
+
+class GateRefused(Refused):
+    """A run did not pass its gates; `verdicts` are all of them, in order."""
+
+    def __init__(self, model: str, run: Run, verdicts: list[GateVerdict]) -> None:
+        failed = [v for v in verdicts if not v.passed]
+        told = "; ".join(f"{v.gate} ({v.why})" for v in failed)
+        super().__init__(
+            f"{model} is not released: run {run.id} fails {len(failed)} of {len(verdicts)} gates: {told}",
+            safe="no version was made, no alias was moved",
+            next=f"rote show {run.id}",
+        )
+        self.verdicts = verdicts
+
+
+class Released(msgspec.Struct, frozen=True):
+    """A version, the verdicts it was made with, and whether this call made it. `warnings` are for people."""
+
+    version: Version
+    verdicts: list[GateVerdict]
+    created: bool
+    warnings: list[str] = []
+
+
+class Releasing:
+    """Makes versions."""
+
+    def __init__(
+        self,
+        *,
+        transactions: Transactions,
+        registry: Registry,
+        snapshots: Snapshots,
+        writer: Callable[[Write], SnapshotWriter],
+        files: ModelFiles,
+        clock: Clock,
+        by: str,
+    ) -> None:
+        """`writer` makes a SnapshotWriter for a write; `by` (user@host) is who releases."""
+        self._transactions = transactions
+        self._registry = registry
+        self._snapshots = snapshots
+        self._writer = writer
+        self._files = files
+        self._clock = clock
+        self._by = by
+
+    def release(
+        self,
+        model: Model,
+        run: Run,
+        *,
+        gates: Sequence[Gate] = (),
+        version: str | None = None,
+        bump: str | None = None,
+        note: str = "",
+    ) -> Released:
+        """Make a version of `model` out of a finished run; `gates` are the project's, the model's own follow.
+
+        The number is `version`; or the highest one with `bump` (major, minor, patch) raised; or with neither, the
+        highest one with patch raised. A model's first is 1.0.0 unless `version` says otherwise. If the same files
+        are released already (under `version`, or without it as the highest one), that is returned and nothing changes.
+
+        Raises GateRefused with the verdicts; Refused for a run that did not finish, files that cannot be had, or a
+        version that exists with other files; BadName, ConfigError, UsageError.
+        """
+        if version and bump:
+            raise UsageError("--version and --bump exclude each other")
+        if run.state != _FINISHED:
+            raise Refused(
+                f"run {run.id} is {run.state}: only a finished run can be released",
+                next="rote run",
+                safe="nothing was changed",
+            )
+        wanted = str(versions.release(version)) if version else None
+        part = bump or "patch"
+        versions.following([], part)
+        parsed = [law.parse(gate.text, gate.at) for gate in (*gates, *model.gates)]
+        if wanted and (there := self._registry.find(model.name, wanted)):
+            return self._again(model, run, there)
+        verdicts = self.verdicts(model.name, run, parsed)
+        if not all(v.passed for v in verdicts):
+            raise GateRefused(model.name, run, verdicts)
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._transactions.write(
+                    lambda write: self._make(
+                        write, model, run, wanted=wanted, part=part, verdicts=verdicts, note=note
+                    )
+                )
+            except _SameFiles as e:
+                return self._unchanged(e.there)
+            except Beaten as e:
+                if wanted:
+                    return self._again(model, run, msgspec.convert(e.root.body, Version))
+        raise Refused(f"others keep releasing {model.name}", safe="nothing was changed", next="try again")
+
+    def verdicts(self, model: str, run: Run, gates: Sequence[law.GateExpr]) -> list[GateVerdict]:
+        """Hold a run against gates, with the present holders of the model's aliases. Changes nothing."""
+        baselines: dict[str, law.Baseline | None] = {}
+        for alias in sorted(law.aliases(gates)):
+            held = self._holder(model, alias)
+            if held:
+                baselines[alias] = law.Baseline(f"{model}@{held.version}", held.metrics)
+        return law.evaluate(gates, run.metrics, baselines)
+
+    def _holder(self, model: str, alias: str) -> Version | None:
+        if not versions.is_alias(alias) or self._registry.channels.read(model, alias) is None:
+            return None
+        return self._registry.get(model, alias)
+
+    def _make(
+        self,
+        write: Write,
+        model: Model,
+        run: Run,
+        *,
+        wanted: str | None,
+        part: str,
+        verdicts: list[GateVerdict],
+        note: str,
+    ) -> Released:
+        parts, record = self._compose(write, model, run)
+        number = wanted
+        if number is None:
+            existing = self._registry.numbers(model.name)
+            number = str(versions.following(existing, part))
+            highest = self._registry.find(model.name, str(existing[0])) if existing else None
+            if highest and highest.snapshot.id == record.id:
+                raise _SameFiles(highest)
+        listed, warnings = self._look_into(parts)
+        ref = write.add_snapshot(record)
+        made = Version(
+            model=model.name,
+            version=number,
+            snapshot=ref,
+            files=listed,
+            run=run.id,
+            commit=run.commit.id,
+            metrics=run.metrics,
+            params=run.params,
+            gates=verdicts,
+            released=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock.now())),
+            by=self._by,
+            note=note,
+        )
+        write.root(version_key(model.name, number), made, [ref])
+        return Released(made, verdicts, True, warnings)
+
+    def _compose(self, write: Write, model: Model, run: Run) -> tuple[Parts, SnapshotRecord]:
+        writer = self._writer(write)
+        parts = self._files.of(model, run, writer)
+        return parts, writer.compose(parts, self._snapshots)
+
+    def _again(self, model: Model, run: Run, there: Version) -> Released:
+        """The version exists: the same files are no error, others are."""
+        with self._transactions.begin() as write:
+            id = self._compose(write, model, run)[1].id
+        if id != there.snapshot.id:
+            raise Refused(
+                f"{there.model}@{there.version} exists with other files, from run {there.run}; a version never changes",
+                safe="nothing was changed",
+                next=f"rote release {there.model} --run {run.id} --bump patch",
+            )
+        return self._unchanged(there)
+
+    def _unchanged(self, there: Version) -> Released:
+        return Released(there, there.gates, False)
+
+    def _look_into(self, parts: Parts) -> tuple[list[VersionFile], list[str]]:
+        """The files of a version, and a warning for each that runs code when it is loaded. The first bytes of the
+        largest 256 are looked at, of the others the name."""
+        found = [
+            (f"{below}/{entry.path}" if not record.single else below, entry, record)
+            for below, record in parts.items()
+            for entry in self._snapshots.entries(record)
+        ]
+        found.sort(key=lambda f: f[0].encode())
+        looked = {path for path, _, _ in sorted(found, key=lambda f: -f[1].size)[:_LOOKED_INTO]}
+        warnings = []
+        for path, entry, record in found:
+            head = self._head(record, entry) if path in looked else b""
+            why = why_pickle(path, head)
+            if why:
+                warnings.append(
+                    f"{path} is a pickle ({why}): loading it runs code; safetensors and ONNX do not"
+                )
+        files = [
+            VersionFile(path=path, size=e.size, digest=Digest(e.digest.hex()), executable=e.executable)
+            for path, e, _ in found
+        ]
+        return files, warnings
+
+    def _head(self, record: SnapshotRecord, entry: Entry) -> bytes:
+        return bytes(next(iter(self._snapshots.read(record, entry.path)), b""))[:HEAD]
+
+
+class _SameFiles(Exception):
+    """The highest version holds exactly these files."""
+
+    def __init__(self, there: Version) -> None:
+        super().__init__(there.version)
+        self.there = there
