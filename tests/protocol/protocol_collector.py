@@ -123,7 +123,11 @@ class Janitor:
             if self.rng.random() < self.impatience:
                 end_txn(self.store, meta.key.split("/")[1])
             found = conditional.look(self.store, meta.key)
-            if found and without_check(found.data, Txn, meta.key).state != OPEN and not self.pending_on(meta.key):
+            if (
+                found
+                and without_check(found.data, Txn, meta.key).state != OPEN
+                and not self.pending_on(meta.key)
+            ):
                 conditional_delete(self.store, meta.key)
 
     def pending_on(self, txn: str) -> bool:

@@ -227,7 +227,12 @@ def test_writers_of_one_key_end_with_one_root() -> None:
                 def self_save(write: Write) -> SnapshotRef:
                     pack = write.put_pack(digest_of(name.encode()), name.encode())
                     record = SnapshotRecord(
-                        id=SnapshotId(digest_of(name.encode())), txn=write.id, files=1, size=1, packs=[pack], nodes=[]
+                        id=SnapshotId(digest_of(name.encode())),
+                        txn=write.id,
+                        files=1,
+                        size=1,
+                        packs=[pack],
+                        nodes=[],
                     )
                     return write.add_snapshot(record)
 
