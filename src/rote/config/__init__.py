@@ -35,6 +35,6 @@ def load(root: str, *, cache: str | None = None) -> Pipeline:
 
 def schema() -> dict[str, Any]:
     """A JSON schema of rote.yaml, for editors."""
-    from rote.config.schema import schema as whole  # only `rote schema` needs it
+    from rote.config.vocabulary import schema as whole  # only `rote schema` needs it
 
     return whole()

@@ -9,8 +9,8 @@ from rote import graph
 from rote.config import places, stages, yamltext
 from rote.config.nodes import Node
 from rote.config.refusal import refused
-from rote.config.schema import ELSEWHERE, MODEL, TOP
 from rote.config.section import Section
+from rote.config.vocabulary import ELSEWHERE, MODEL, TOP
 from rote.errors import BadName
 from rote.ids import name as model_name
 from rote.ids import shown

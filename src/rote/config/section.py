@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from rote.config.nodes import Node
 from rote.config.refusal import refused, unknown
 from rote.config.scalars import surprise
-from rote.config.schema import LATER
+from rote.config.vocabulary import LATER
 from rote.errors import ConfigError
 from rote.ids import shown
 from rote.pipeline import At

@@ -10,7 +10,7 @@ import msgspec
 
 from rote.config import reading
 from rote.config.refusal import refused
-from rote.config.schema import LOCAL
+from rote.config.vocabulary import LOCAL
 from rote.pipeline import At, Pipeline
 
 LOCAL_FILE: Final = "rote.local.yaml"

@@ -10,8 +10,8 @@ from rote.config import places
 from rote.config.nodes import Node
 from rote.config.params import SUFFIXES
 from rote.config.refusal import refused, unknown
-from rote.config.schema import STAGE
 from rote.config.section import Section
+from rote.config.vocabulary import STAGE
 from rote.errors import BadName
 from rote.ids import shown, stage_name
 from rote.overriding import DEFAULT_FILE

@@ -1,0 +1,191 @@
+"""Overridden params files: written for the time of a run, and put back afterwards, also after a kill.
+
+Before a params file is changed, its bytes go into `.rote/overrides.json`. Whoever begins the next run calls `restore`
+first, so that an override never outlives its run.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from rote import overriding
+from rote.config import reading
+from rote.encoding import digest_of
+from rote.errors import ConfigError, Corrupt, RoteError
+from rote.ids import Digest, shown
+from rote.overriding import Override
+from rote.pipeline import Values
+
+JOURNAL: Final = ".rote/overrides.json"
+ASIDE: Final = ".rote/aside/overrides"
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A file as it was: base64 of its bytes, its times in nanoseconds, and the digest of what was written over it."""
+
+    original: str
+    atime: int
+    mtime: int
+    written: Digest
+
+
+class Journal(msgspec.Struct, frozen=True, kw_only=True):
+    """The file `.rote/overrides.json`: what has to be put back."""
+
+    format: int = 1
+    files: dict[str, Kept]
+
+
+def parse(texts: Iterable[str]) -> list[Override]:
+    """`-S` options. Raises UsageError and ConfigError."""
+    return [overriding.parse(text, decode) for text in texts]
+
+
+def decode(text: str) -> Any:
+    """The value of a `-S`: a YAML flow list, mapping or quoted text; everything else is one plain scalar, with the
+    numbers of YAML 1.2. Raises ConfigError."""
+    from rote.config import yamltext  # PyYAML is loaded only where something is overridden
+    from rote.config.scalars import NotPlain, resolve  # the same
+
+    if text[:1] in ("[", "{", '"', "'"):
+        return yamltext.read(text, "-S").bare()
+    try:
+        return resolve(text)
+    except NotPlain as e:
+        raise ConfigError(str(e), where="-S", next=e.next) from e
+
+
+def rendered(root: str, values: Values, overrides: Sequence[Override]) -> dict[str, bytes]:
+    """Each params file that the overrides change: its new bytes. Nothing is written. Raises ConfigError."""
+    from rote.config import rendering  # as above
+
+    by_file: dict[str, list[tuple[overriding.Place, Any]]] = {}
+    for change in overriding.changes(values, overrides):
+        by_file.setdefault(change.file, []).append((change.place, change.value))
+    new = {}
+    for file, changes in by_file.items():
+        data = reading.read_bytes(root, file)
+        if data is None:
+            raise reading.missing(file)
+        text = data.decode("utf-8-sig") if data.startswith(b"\xef\xbb\xbf") else reading.decode(data, file)
+        text = rendering.render(text, file, changes)
+        new[file] = (b"\xef\xbb\xbf" if data.startswith(b"\xef\xbb\xbf") else b"") + text.encode()
+    return new
+
+
+def write(root: str, files: dict[str, bytes]) -> None:
+    """Keep the originals in the journal, then write `files`. Raises ConfigError if a journal is there already."""
+    if os.path.lexists(os.path.join(root, JOURNAL)):
+        raise ConfigError(
+            "the params files are still those of another run",
+            where=JOURNAL,
+            next="rote run (it restores them first)",
+        )
+    if not files:
+        return
+    kept = {file: _keep(root, file, data) for file, data in files.items()}
+    _write(os.path.join(root, JOURNAL), msgspec.json.encode(Journal(files=kept)))
+    for file, data in files.items():
+        _write(os.path.join(root, file), data)
+
+
+def _keep(root: str, file: str, data: bytes) -> Kept:
+    original = reading.read_bytes(root, file)
+    if original is None:
+        raise reading.missing(file)
+    status = os.stat(os.path.join(root, file))
+    return Kept(
+        original=base64.b64encode(original).decode("ascii"),
+        atime=status.st_atime_ns,
+        mtime=status.st_mtime_ns,
+        written=digest_of(data),
+    )
+
+
+def restore(root: str) -> list[str]:
+    """Put back every file that the journal keeps, and remove the journal. Without a journal nothing happens.
+
+    A file that somebody changed since it was overridden is left as it is; the original then goes to
+    `.rote/aside/overrides/`. Returns a line for each file, fit to be shown. Raises Corrupt if the journal is damaged.
+    """
+    path = os.path.join(root, JOURNAL)
+    try:
+        with open(path, "rb") as opened:
+            data = opened.read()
+    except FileNotFoundError:
+        return []
+    try:
+        journal = msgspec.json.decode(data, type=Journal)
+        originals = {
+            file: base64.b64decode(kept.original, validate=True) for file, kept in journal.files.items()
+        }
+    except (msgspec.MsgspecError, ValueError) as e:
+        raise Corrupt(
+            f"the journal of overridden params files is damaged: {e}",
+            where=JOURNAL,
+            safe="the params files were not touched",
+            next=f"git diff (put back what `-S` changed), then rm {JOURNAL}",
+        ) from e
+    told = [_restore(root, file, journal.files[file], original) for file, original in originals.items()]
+    os.unlink(path)
+    _sync(os.path.dirname(path))
+    return told
+
+
+def _restore(root: str, file: str, kept: Kept, original: bytes) -> str:
+    path = os.path.join(root, file)
+    now = reading.read_bytes(root, file)
+    if now == original:
+        return f"{file} is as it was"
+    if now is None or digest_of(now) == kept.written:
+        _write(path, original)
+        os.utime(path, ns=(kept.atime, kept.mtime))
+        return f"{file} is put back"
+    aside = os.path.join(root, ASIDE, file)
+    _write(aside, original)
+    return (
+        f"{file} was changed during the run and is left as it is; the original is {shown(f'{ASIDE}/{file}')}"
+    )
+
+
+def _write(path: str, data: bytes) -> None:
+    """Whole or not at all, also in a power cut; the file keeps its mode, a link stays a link."""
+    path = os.path.realpath(path)
+    folder = os.path.dirname(path)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        handle, aside = tempfile.mkstemp(prefix=".rote-", dir=folder)
+        try:
+            with os.fdopen(handle, "wb") as opened:
+                opened.write(data)
+                opened.flush()
+                os.fsync(opened.fileno())
+            os.chmod(aside, os.stat(path).st_mode & 0o7777 if os.path.exists(path) else 0o644)
+            os.replace(aside, path)
+        except BaseException:
+            os.unlink(aside)
+            raise
+        _sync(folder)
+    except OSError as e:
+        raise RoteError(
+            f"cannot write this file: {e.strerror}",
+            where=path,
+            safe="the file is as it was before",
+            next="make room or give access, then do the same again",
+        ) from e
+
+
+def _sync(folder: str) -> None:
+    if os.name == "nt":
+        return  # folders cannot be opened there, and need not be
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
