@@ -72,23 +72,15 @@ class ModelFiles:
         tracked = self._tracked(run, path)
         if tracked:
             self._refuse_uncommitted(model, run, path)
-            yield from self._save(run, path, tracked, writer)
+            for file, data in tracked.items():
+                yield file[len(path) :], writer.save(_OneFile(data), progress=Silence())
         elif not inside:
             raise self._nothing(model, run, list(outs), path)
 
-    def _tracked(self, run: Run, path: str) -> list[tuple[str, bool]]:
+    def _tracked(self, run: Run, path: str) -> Mapping[str, bytes]:
         if self._committed is None or run.commit.id is None:
-            return []
-        return list(self._committed.list(run.commit.id, path))
-
-    def _save(
-        self, run: Run, path: str, tracked: list[tuple[str, bool]], writer: SnapshotWriter
-    ) -> Iterator[tuple[str, SnapshotRecord]]:
-        assert self._committed is not None
-        assert run.commit.id is not None
-        for file, executable in tracked:
-            tree = _OneFile(self._committed.show(run.commit.id, file), executable)
-            yield file[len(path) :], writer.save(tree, progress=Silence())
+            return {}
+        return self._committed.read(run.commit.id, lambda _: True, below=path)
 
     def _refuse_uncommitted(self, model: Model, run: Run, path: str) -> None:
         commit = run.commit
@@ -130,16 +122,15 @@ def _touches(diff: str, path: str) -> bool:
 class _OneFile:
     """A port `Tree` of a single file in memory."""
 
-    def __init__(self, data: bytes, executable: bool) -> None:
+    def __init__(self, data: bytes) -> None:
         self._data = data
-        self._executable = executable
 
     @property
     def single(self) -> bool:
         return True
 
     def batches(self) -> Iterator[Columns]:
-        yield Columns([FILE], [len(self._data)], bytearray([self._executable]), [None])
+        yield Columns([FILE], [len(self._data)], bytearray(1), [None])
 
     def read(self, path: str, size: int) -> bytes:
         return self._data

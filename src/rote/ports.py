@@ -11,11 +11,9 @@ from typing import Protocol
 
 import msgspec
 
-from rote.pointer import Pointer
-from rote.snapshot import SnapshotRef
-
 from rote.ids import SnapshotId
-from rote.snapshot import Entry
+from rote.pointer import Pointer
+from rote.snapshot import Entry, SnapshotRef
 
 
 class Meta(msgspec.Struct, frozen=True):
@@ -36,7 +34,7 @@ class Found(msgspec.Struct, frozen=True):
 class ObjectStore(Protocol):
     """A flat space of objects under keys such as `txns/2026…`.
 
-    Keys are `/`-joined names of `[A-Za-z0-9._@+=,-]`, each 1 to 255 bytes, none of them `.` or `..`, at most 900
+    Keys are `/`-joined names of `[A-Za-z0-9._@+=,-]`, each 1 to 255 bytes, none beginning with a dot, at most 900
     bytes in all; anything else is BadName before a byte moves. No key lies below another. After a write has returned,
     every reader sees it and it survives a power cut. A reader never sees half of an object. Every method may raise
     StoreUnavailable; writes may raise StoreFull, and Unknown where the reply was lost.
@@ -137,9 +135,9 @@ class WorkingTree(Tree, Protocol):
 class WholeSink(Sink, Protocol):
     """A Sink for a whole tree: nothing is at the path before `place`, all of it after."""
 
-    def place(self, identity: Pointer) -> None:
-        """Put the tree at its path in one rename, and remember its stat. Raises Unsaved if something has come to
-        lie there."""
+    def place(self, identity: Pointer, *, replace: bool = False) -> None:
+        """Put the tree at its path in one rename, and remember its stat; `replace`: a single file over another.
+        Raises Unsaved if something has come to lie there."""
 
 
 class EditSink(Sink, Protocol):
@@ -285,15 +283,11 @@ class Executor(Protocol):
 
 
 class Committed(Protocol):
-    """The files of a git commit."""
+    """The files of git commits."""
 
-    def list(self, commit: str, path: str) -> Sequence[tuple[str, bool]]:
-        """Every file at or below `path` (relative to the project's root) in that commit, as (path, executable), sorted
-        by the path's UTF-8 bytes; empty if git has none there. Raises Missing if the commit is not here (a shallow
-        clone), BadPath for a link or a submodule."""
-
-    def show(self, commit: str, path: str) -> bytes:
-        """One file's bytes, as committed. Raises Missing."""
+    def read(self, rev: str, wanted: Callable[[str], bool], *, below: str = "") -> Mapping[str, bytes]:
+        """The regular files at or below the path `below` (relative to the project's root) in that commit whose path is
+        `wanted`, as committed. Empty if there are none. Raises Missing if the commit is not here."""
 
 
 class Incoming(Sink, Protocol):
