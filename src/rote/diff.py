@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -172,7 +173,9 @@ def _equal(a: Any, b: Any) -> bool:
     """Equal, also in kind (True is not 1); a NaN equals a NaN."""
     if isinstance(a, bool) != isinstance(b, bool):
         return False
-    return bool(a == b) or (a != a and b != b)
+    if isinstance(a, float) and isinstance(b, float) and math.isnan(a):
+        return math.isnan(b)
+    return bool(a == b)
 
 
 def _difference(a: Any, b: Any) -> float | None:

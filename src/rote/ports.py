@@ -175,6 +175,9 @@ class Workspace(Protocol):
     def edit(self, path: str) -> AbstractContextManager[EditSink]:
         """Change some files of a folder."""
 
+    def is_link(self, path: str) -> bool:
+        """True if the path itself is a link."""
+
     def delete(self, path: str) -> None:
         """Delete a file, a link or a folder with all in it; nothing there is no error."""
 
