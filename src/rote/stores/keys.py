@@ -29,7 +29,7 @@ def is_name(name: str) -> bool:
 
 def check_prefix(prefix: str) -> str:
     """`prefix` itself if keys can begin with it: the empty one, or a key cut anywhere. Raises BadName."""
-    whole = prefix[:-1] if prefix.endswith("/") else prefix
+    whole = prefix.removesuffix("/")
     if whole or prefix:
         check(whole)
     return prefix
