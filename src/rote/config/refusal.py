@@ -11,6 +11,8 @@ from rote.pipeline import At
 
 def refused(at: At, what: str, next: str | None = None) -> ConfigError:
     """A ConfigError that says `what` is wrong `at` this place."""
+    if not at.key.isprintable():
+        at = At(at.file, at.line, shown(at.key, 200)[1:-1])
     return ConfigError(what, where=str(at), next=next)
 
 

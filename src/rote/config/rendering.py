@@ -64,16 +64,15 @@ def _edited(text: str, file: str, kind: str, changes: Sequence[tuple[Place, Any]
             return None
         edits.append((*span, _inline(value, kind)))
     for start, end, new in sorted(edits, reverse=True):
-        if kind in ("json", "toml"):
-            text = text[:start] + new + text[end:]
-        else:
-            text = _put(text, start, end, new)
+        text = _put(text, start, end, new, kind)
     return text
 
 
-def _put(text: str, start: int, end: int, new: str) -> str:
-    """One YAML value replaced by another, written on one line."""
+def _put(text: str, start: int, end: int, new: str, kind: str) -> str:
+    """One value replaced by another, written on one line."""
     before, old = text[:start], text[start:end]
+    if kind in ("json", "toml"):
+        return before + new + text[end:]
     tail = old[len(old.rstrip()) :]  # a block ends where the next thing begins
     lead = before.rstrip()
     if lead.endswith(":") and (lead == before or "\n" in before[len(lead) :]):
