@@ -177,7 +177,7 @@ class TestTheCache:
 
 
 def test_params_of_stages_are_looked_up() -> None:
-    pipeline = pipelines.read("stages:\n  a:\n    cmd: x\n    params: [train.lr, other.yaml:]\n")
+    pipeline = pipelines.read("stages:\n  a:\n    cmd: x\n    params: [train.lr, 'other.yaml:']\n")
     params.check(pipeline, {"params.yaml": {"train": {"lr": 1}}, "other.yaml": {}})
     params.check(pipeline, {})
     with pytest.raises(ConfigError) as caught:

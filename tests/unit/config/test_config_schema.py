@@ -7,13 +7,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from test_config_bad_pipelines import BAD
+from test_config_pipelines import WHOLE
 
 from rote import config
 from rote.config import pipelines, starter, vocabulary
 from rote.errors import ConfigError
-
-from .test_bad_pipelines import BAD
-from .test_pipelines import WHOLE
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -82,7 +81,7 @@ def test_the_starter_is_an_empty_pipeline_and_a_whole_one_without_its_marks() ->
     assert pipelines.read(starter.pipeline_text()).stages == {}
     assert pipelines.read(starter.pipeline_text("s3://b/ü\"'")).store == "s3://b/ü\"'"
     lines = starter.pipeline_text("/data/store").splitlines()
-    shown = [line.removeprefix("# ") for line in lines if not line.startswith("# ") or line[2:3] in " sgm" and ":" in line or line.startswith("#   ")]
+    shown = [line.removeprefix("# ") for line in lines if not line.startswith("# ") or (line[2:3] in " sgm" and ":" in line) or line.startswith("#   ")]
     pipeline = pipelines.read("\n".join(shown))
     assert list(pipeline.stages) == ["train"]
     assert list(pipeline.models) == ["my-model"]
