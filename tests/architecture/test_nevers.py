@@ -18,11 +18,12 @@ SRC = Path(__file__).parents[2] / "src" / "rote"
 WORDS = {"errors", "ids", "paths", "encoding", "snapshot", "pointer", "pipeline", "record", "_version"}
 LAWS = {
     "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "gates", "versions", "readback",
-    "query", "querysql", "pickles", "redaction",
+    "query", "querysql", "pickles", "redaction", "rooted",
 }  # fmt: skip
 PORTS = {"ports"}
 SERVICES = {
     "packs", "packing", "ingest", "known", "snapshots", "transactions", "roots", "founding", "check", "stats",
+    "conditional", "fence",
     "data", "results", "planning", "runner", "stagework", "interrupts", "recording", "runs", "comparing",
     "catalogue", "registry", "releasing", "channels", "delivery",
 }  # fmt: skip
