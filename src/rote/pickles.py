@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 HEAD = 512
 """How many of a file's first bytes are worth looking at."""
 
@@ -9,22 +11,9 @@ _SUFFIXES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".dill", ".cl
 _ZIP = b"PK\x03\x04"
 _NUMPY = b"\x93NUMPY"
 _PROTOCOLS = range(2, 6)
-_OLD_STARTS = (
-    b"c__builtin__\n",
-    b"c__main__\n",
-    b"cbuiltins\n",
-    b"cnumpy",
-    b"csklearn",
-    b"ctorch",
-    b"ccopy_reg\n",
-    b"(dp0\n",
-    b"(lp0\n",
-    b"(dp1\n",
-    b"(lp1\n",
-    b"(i__main__\n",
-    b"cposix\n",
-    b"cos\n",
-    b"ccopyreg\n",
+# Protocols 0 and 1 have no mark of their own: a global by name, or an empty list, dict or tuple, and then a memo.
+_OLD = re.compile(
+    rb"(?:[(]*c[A-Za-z_][A-Za-z0-9_.]*\n[A-Za-z_][A-Za-z0-9_.]*\n(?=p\d|q[\x00-\x1f]|[(){}\]])|\((?:dp|lp|i)\d+\n|[\]}]q\x00)"
 )
 
 
@@ -35,7 +24,7 @@ def why_pickle(path: str, head: bytes) -> str | None:
     """
     if len(head) >= 2 and head[0] == 0x80 and head[1] in _PROTOCOLS:
         return f"it begins as a pickle of protocol {head[1]}"
-    if head.startswith(_OLD_STARTS):
+    if _OLD.match(head):
         return "it begins as a pickle of protocol 0 or 1"
     if head.startswith(_ZIP) and b"data.pkl" in head:
         return "it is a PyTorch archive with a pickle in it"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import total_ordering
 
 import msgspec
 
@@ -26,7 +25,6 @@ _SEMVER = re.compile(
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}\Z")
 
 
-@total_ordering
 class Semver(msgspec.Struct, frozen=True, eq=False):
     """A version number. Two are equal when neither precedes the other: build metadata does not count."""
 
@@ -52,6 +50,16 @@ class Semver(msgspec.Struct, frozen=True, eq=False):
 
     def __lt__(self, other: Semver) -> bool:
         return self._key() < other._key()
+
+    # A struct brings comparisons of its own, so that functools.total_ordering would leave these out.
+    def __le__(self, other: Semver) -> bool:
+        return self._key() <= other._key()
+
+    def __gt__(self, other: Semver) -> bool:
+        return self._key() > other._key()
+
+    def __ge__(self, other: Semver) -> bool:
+        return self._key() >= other._key()
 
     def __hash__(self) -> int:
         return hash(self._key())
