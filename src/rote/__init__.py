@@ -1,0 +1,53 @@
+"""rote: continuous training for machine learning from one bucket, without a server.
+
+`rote.open(".")` gives a Project; `rote.client.Model` is what an application needs. Importing this costs nothing: the
+rest is loaded when it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rote._version import __version__
+from rote.errors import RoteError
+
+if TYPE_CHECKING:
+    from rote.founded import Founded
+    from rote.ports import Progress
+    from rote.project import Project
+
+__all__ = ["Project", "RoteError", "__version__", "init", "open", "schema"]
+
+
+def open(path: str = ".", *, store: str | None = None, progress: Progress | None = None) -> Project:
+    """The project at or above `path`. `store` goes before every other setting. Raises NotAProject, ConfigError."""
+    # loaded on demand, so that `import rote` stays light
+    from rote.config.root import find
+    from rote.project import Project
+
+    return Project(find(path), store=store, progress=progress)
+
+
+def init(path: str = ".", *, store: str | None = None) -> Founded:
+    """Make `path` a project and found its store; harmless when it is one. Raises ConfigError, StoreError."""
+    # loaded on demand, so that `import rote` stays light
+    from rote.founded import init as found
+
+    return found(path, store=store)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of rote.yaml."""
+    # loaded on demand, so that `import rote` stays light
+    from rote.config import schema as whole
+
+    return whole()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Project":
+        # loaded on demand, so that `import rote` stays light
+        from rote.project import Project
+
+        return Project
+    raise AttributeError(f"module 'rote' has no attribute {name!r}")

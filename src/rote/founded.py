@@ -1,0 +1,80 @@
+"""Making a folder a project."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from rote.config import FILE, starter
+from rote.config.root import FOLDER
+from rote.errors import UsageError
+from rote.founding import found
+from rote.ids import shown
+from rote.ports import Silence
+from rote.project import Project
+from rote.stores import address
+from rote.wiring import Wiring
+
+
+class Founded(msgspec.Struct, frozen=True):
+    """A project that is there now; `is_new` if it was not before."""
+
+    root: str
+    is_new: bool
+    store_url: str
+    store_source: str
+
+    def open(self) -> Project:
+        """The project itself."""
+        return Project(self.root)
+
+
+def init(path: str, *, store: str | None) -> Founded:
+    """See `rote.init`."""
+    root = os.path.abspath(path)
+    if not os.path.isdir(root):
+        raise UsageError(f"there is no folder {shown(root, 300)}", next=f"mkdir -p {path}")
+    if store is not None:
+        address.folder(store, root)
+    file, ignored = os.path.join(root, FILE), os.path.join(root, ".gitignore")
+    is_new = not os.path.exists(file) and not os.path.isdir(os.path.join(root, FOLDER))
+    if not os.path.exists(file):
+        _write(file, starter.pipeline_text(store))
+    elif store is not None:
+        _already(root, store)
+    present = _read(ignored)
+    wanted = starter.ignore_text(present)
+    if wanted != present:
+        _write(ignored, wanted)
+    os.makedirs(os.path.join(root, FOLDER), exist_ok=True)
+    wiring = Wiring(root, store=None, progress=Silence(), cwd=root)
+    setting = wiring.settings.store
+    found(address.at(setting.value, base=root, create=True), wiring.clock)
+    return Founded(root, is_new, setting.value, setting.source)
+
+
+def _already(root: str, store: str) -> None:
+    """A rote.yaml that is there is kept; it must not say otherwise than `--store`."""
+    wiring = Wiring(root, store=None, progress=Silence(), cwd=root)
+    said = wiring.pipeline.store
+    if said is None or address.folder(said, root) != address.folder(store, root):
+        raise UsageError(
+            f"{FILE} is there already and names {'no store' if said is None else f'the store {shown(said)}'}",
+            where=os.path.join(root, FILE),
+            safe="nothing was changed",
+            next=f"write into it: store: {store}",
+        )
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as f:
+            return f.read()
+    except FileNotFoundError:
+        return ""
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as f:
+        f.write(text)

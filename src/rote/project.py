@@ -1,0 +1,340 @@
+"""A project: the public API. What the command line can do, this can, in as many lines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from rote.config.settings import Setting
+from rote.errors import Missing, UsageError
+from rote.ids import nearest, shown
+from rote.pipeline import Pipeline
+from rote.ports import Progress, Silence
+from rote.record import AliasMove, Run, Version
+from rote.snapshot import Entry
+from rote.wiring import Wiring
+
+if TYPE_CHECKING:
+    from rote.catalogue import Table
+    from rote.check import CheckReport
+    from rote.comparing import Comparison
+    from rote.data import Added, Brought, DataStatus
+    from rote.delivery import Fetched
+    from rote.plan import Plan, Why
+    from rote.registry import ModelSummary, Moved
+    from rote.releasing import Released
+    from rote.revisions import Differences
+    from rote.runner import RunOutcome
+    from rote.stats import StoreFigures
+
+
+class SettingShown(msgspec.Struct, frozen=True):
+    """A setting as `rote config` shows it."""
+
+    key: str
+    value: str
+    source: str
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """What changed since the data was added, and which stages would run."""
+
+    data: list[DataStatus]
+    plan: Plan | None
+
+    @property
+    def clean(self) -> bool:
+        """True if nothing changed and every stage is a hit."""
+        stages = self.plan is None or not [d for d in self.plan.decisions if d.verdict in ("run", "blocked")]
+        return stages and all(d.state == "unchanged" for d in self.data)
+
+
+class Project:
+    """A rote project. Made by `rote.open` and `rote.init`."""
+
+    def __init__(self, root: str, *, store: str | None = None, progress: Progress | None = None) -> None:
+        self._w = Wiring(root, store=store, progress=progress or Silence(), cwd=os.getcwd())
+        self._cwd = os.getcwd()
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return Path(self._w.root)
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What rote.yaml says."""
+        return self._w.pipeline
+
+    def settings(self) -> list[SettingShown]:
+        """Each setting with its value and where it came from."""
+        store: Setting = self._w.settings.store
+        source = store.source + (f" ({store.at})" if store.at else "")
+        return [SettingShown("store", store.value, source)]
+
+    # data
+
+    def add(self, *paths: str, force: bool = False) -> list[Added]:
+        """Save files or folders to the store and pin each with a pointer; all or none.
+
+        `force` stores all bytes again. Raises BadPath, Changed, Missing, StoreError, UsageError (git tracks the data).
+        """
+        names = [self._w.workspace.name(path, self._cwd) for path in paths]
+        with self._locked("rote add"):
+            return self._w.data.add(
+                names, force=force, repository=self._repository(), tracked=lambda p: self._w.git.ls_files([p])
+            )
+
+    def status(self) -> Status:
+        """What changed since the data was added, and which stages would run."""
+        data = self._w.data.status()
+        return Status(data=data, plan=self.plan() if self._w.pipeline.stages else None)
+
+    def checkout(self, *paths: str, rev: str | None = None, force: bool = False) -> list[Brought]:
+        """Bring data (all, or `paths`) to what its pointers say, at a revision if `rev` is given.
+
+        Raises Unsaved (a changed file that is saved nowhere, unless `force`), Missing, Corrupt, UsageError.
+        """
+        names = [self._w.workspace.name(path, self._cwd) for path in paths]
+        pointers = self._revisions().pointers(rev)
+        for name in names:
+            if name not in pointers:
+                raise self._no_pointer(name, list(pointers), rev)
+        with self._locked("rote checkout"):
+            return self._w.data.checkout({n: pointers[n] for n in names or pointers}, force=force)
+
+    def diff(
+        self,
+        old: str | None = "HEAD",
+        new: str | None = None,
+        *,
+        what: Iterable[Literal["data", "params", "metrics"]] = ("data", "params", "metrics"),
+    ) -> Differences:
+        """What differs between two revisions; None is the working tree."""
+        return self._revisions().differences(old, new, frozenset(what))
+
+    def ls(self, path: str, *, rev: str | None = None) -> Iterator[Entry]:
+        """The files at or below `path` in the snapshot that a pointer pins, with paths relative to the pointer's data.
+
+        Raises Missing, Corrupt.
+        """
+        name, inner = self._pinned(path, rev)
+        record = self._w.snapshots.record(name)
+        if not inner:
+            yield from self._w.snapshots.entries(record)
+            return
+        found = False
+        for entry in self._w.snapshots.entries(record):
+            if entry.path == inner or entry.path.startswith(inner + "/"):
+                found = True
+                yield entry
+        if not found:
+            raise Missing(f"there is nothing at {shown(path)}", next="rote ls on its pointer lists what there is")
+
+    def cat(self, path: str, *, rev: str | None = None) -> Iterator[bytes]:
+        """The content of one file of a snapshot, verified, piece by piece. Raises Missing, Corrupt."""
+        ref, inner = self._pinned(path, rev)
+        record = self._w.snapshots.record(ref)
+        if not inner and not ref.single:
+            raise UsageError(f"{shown(path)} is a folder", next=f"rote ls {path}")
+        from rote.snapshot import FILE  # a word that only this call needs
+
+        return self._w.snapshots.read(record, inner or FILE)
+
+    # pipeline
+
+    def run(
+        self,
+        *stages: str,
+        set: Sequence[str] = (),
+        jobs: int = 1,
+        force: bool = False,
+        keep_going: bool = False,
+        tags: Mapping[str, str] | None = None,
+        wait: bool = True,
+        command: str = "rote.Project.run",
+    ) -> RunOutcome:
+        """Run the pipeline, or what `stages` need: only what must run.
+
+        `set` holds overrides such as `train.lr=0.1`. A stage that fails is in the outcome, not raised. Raises
+        ConfigError, Locked (another run is at work and `wait` is false), StoreError.
+        """
+        from rote.operating import Operating  # the engine is loaded by what needs it
+
+        with self._locked(command, wait=wait):
+            return Operating(self._w).run(
+                stages, overrides=set, jobs=jobs, force=force, keep_going=keep_going, tags=tags or {},
+                command=command,
+            )  # fmt: skip
+
+    def plan(self, *stages: str, set: Sequence[str] = (), force: bool = False) -> Plan:
+        """What `run` would do with each stage, and why. Changes nothing. Raises ConfigError."""
+        from rote.operating import Operating  # the engine is loaded by what needs it
+
+        return Operating(self._w).plan(stages, overrides=set, force=force)
+
+    def why(self, stage: str) -> Why:
+        """Why a stage would run (what changed since its last result), or whose result it would use."""
+        from rote.operating import Operating  # the engine is loaded by what needs it
+
+        return Operating(self._w).why(stage)
+
+    # runs
+
+    def runs(
+        self,
+        where: str | None = None,
+        *,
+        sort: str | None = None,
+        columns: Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> Table:
+        """Runs as a table, newest first; see docs/runs.md for the language of `where`. Raises UsageError."""
+        return self._w.catalogue.runs(where, sort=sort, columns=columns, limit=limit)
+
+    def show(self, run: str) -> Run:
+        """Everything a run recorded. `run` is an id, a unique part of one, `last` or `last~N`. Raises Missing."""
+        return self._w.runs.get(self._w.runs.resolve(run))
+
+    def compare(self, *runs: str, equal: bool = False) -> Comparison:
+        """Runs side by side: what differs in params, metrics, stages, commit and machine; with `equal` all of it."""
+        from rote.comparing import compare  # only this call needs it
+
+        return compare([self.show(run) for run in runs], equal=equal)
+
+    def logs(self, run: str, *, stage: str | None = None) -> Iterator[bytes]:
+        """What the stages of a run wrote, or one of them. Raises Missing."""
+        return self._w.runs.logs(self._w.runs.resolve(run), stage)
+
+    def tag(self, run: str, **tags: str) -> Run:
+        """Put tags on a run; an empty value takes one away. Returns the run as it is then. Raises Missing, BadName."""
+        return self._w.runs.tag(self._w.runs.resolve(run), tags)
+
+    def sql(self, query: str) -> Table:
+        """Ask the catalogue in SQL, read-only; docs/runs.md lists the views. Raises UsageError."""
+        return self._w.catalogue.sql(query)
+
+    # models
+
+    def release(
+        self,
+        model: str,
+        *,
+        run: str | None = None,
+        version: str | None = None,
+        bump: str | None = None,
+        note: str = "",
+    ) -> Released:
+        """Make a version of a model out of a run (default: the one that `run` reported last).
+
+        Raises GateRefused with the verdicts, Refused, Missing, BadName, UsageError.
+        """
+        known = self._w.pipeline.models
+        if model not in known:
+            meant = nearest(model, list(known))
+            raise UsageError(
+                f"rote.yaml describes no model {shown(model)}",
+                where="rote.yaml: models",
+                next=f"did you mean {meant}?" if meant else f"describe it: models: {{{model}: {{files: […]}}}}",
+            )
+        chosen = self.show(run or self._last_reported())
+        return self._w.releasing.release(
+            known[model], chosen, gates=self._w.pipeline.gates, version=version, bump=bump, note=note
+        )
+
+    def models(self) -> list[ModelSummary]:
+        """Every model, its versions (newest first) and its aliases."""
+        return self._w.registry.models()
+
+    def versions(self, model: str) -> list[Version]:
+        """The versions of a model, newest first. Raises Missing."""
+        return self._w.registry.versions(model)
+
+    def history(self, model: str, alias: str) -> list[AliasMove]:
+        """Who moved an alias, when and why; newest first. Raises Missing."""
+        return self._w.registry.history(model, alias)
+
+    def promote(self, model_version: str, alias: str, *, why: str = "") -> Moved:
+        """Point an alias at `MODEL@VERSION`. Raises Missing, BadName, UsageError."""
+        model, version = _split(model_version)
+        return self._w.registry.promote(model, version, alias, why)
+
+    def rollback(self, model: str, alias: str = "prod", *, to: str | None = None, why: str = "") -> Moved:
+        """Point an alias back at the version it named before, or at `to`. Raises Missing, Refused."""
+        return self._w.registry.rollback(model, alias, to=to, why=why)
+
+    def fetch(self, model_version: str, to: str) -> Fetched:
+        """Bring the files of `MODEL@VERSION` (or `MODEL@ALIAS`) into the folder `to`, verified.
+
+        Raises Missing, Unsaved, Corrupt, UsageError.
+        """
+        model, ref = _split(model_version)
+        return self._w.delivery.fetch(model, ref, os.path.join(self._cwd, to), self._w.progress)
+
+    # store
+
+    def store_stats(self) -> StoreFigures:
+        """Objects and bytes in the store by kind, and what dedup and compression saved."""
+        from rote.stats import StoreStats  # only this call needs it
+
+        return StoreStats(self._w.store).stats()
+
+    def store_check(self, *, read_data: bool = False) -> CheckReport:
+        """Whether everything that is needed is there and sound; with `read_data` every byte is read and verified."""
+        from rote.check import StoreCheck  # only this call needs it
+
+        return StoreCheck(self._w.store).check(deep=read_data)
+
+    # private
+
+    @contextmanager
+    def _locked(self, command: str, *, wait: bool = True) -> Iterator[None]:
+        with self._w.workspace.locked(command, wait=wait, say=self._w.progress.say):
+            yield
+
+    def _revisions(self) -> Any:
+        from rote.revisions import Revisions  # only calls about revisions need it
+
+        return Revisions(self._w, self._newest_run)
+
+    def _newest_run(self, commit: str) -> Run | None:
+        found = self.runs(f"commit = '{commit}'", columns=["run"], limit=1).rows
+        return self.show(str(found[0][0])) if found else None
+
+    def _pinned(self, path: str, rev: str | None) -> Any:
+        """The snapshot whose pointer pins `path` or a folder above it, and the path inside."""
+        name = self._w.workspace.name(path, self._cwd)
+        pointers = self._revisions().pointers(rev)
+        at = name
+        while at not in pointers:
+            at, slash, _ = at.rpartition("/")
+            if not slash:
+                raise self._no_pointer(name, list(pointers), rev)
+        return self._w.snapshots.find(pointers[at].snapshot), name[len(at) + 1 :]
+
+    def _no_pointer(self, name: str, known: list[str], rev: str | None) -> Missing:
+        when = f" at {shown(rev)}" if rev else ""
+        meant = nearest(name, known)
+        hint = f"did you mean {meant}?" if meant else f"rote add {name}"
+        return Missing(f"there is no pointer {shown(name + '.rote')}{when}", next=hint)
+
+    def _repository(self) -> str:
+        return self._w.git.origin() or str(self.root)
+
+    def _last_reported(self) -> str:
+        try:
+            return (self.root / ".rote" / "cache" / "run").read_text().strip()
+        except FileNotFoundError:
+            return "last"
+
+
+def _split(text: str) -> tuple[str, str]:
+    model, at, version = text.partition("@")
+    if not at or not model or not version:
+        raise UsageError(f"not MODEL@VERSION: {shown(text)}", next=f"say {model or 'MODEL'}@1.0.0 or {model or 'MODEL'}@prod")
+    return model, version

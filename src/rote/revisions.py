@@ -1,0 +1,119 @@
+"""What a project said at a revision, or says in the working tree: pointers, params, metrics; and what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from rote import diff, pointer
+from rote.config import params, reading
+from rote.ids import shown
+from rote.pipeline import Pipeline
+from rote.pointer import SUFFIX, Pointer
+from rote.record import Run
+from rote.snapshot import SnapshotRef
+from rote.wiring import Wiring
+
+PARAMS = "params.yaml"
+
+
+class DataChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A data path whose pointer differs: the snapshots before and after (None: no pointer), and the files."""
+
+    path: str
+    before: str | None
+    after: str | None
+    files: diff.TreeDiff
+
+
+class Differences(msgspec.Struct, frozen=True, kw_only=True):
+    """What differs between two revisions. `params` and `metrics` are by file."""
+
+    data: list[DataChange] = []
+    params: dict[str, list[diff.ValueChange]] = {}
+    metrics: dict[str, list[diff.ValueChange]] = {}
+
+
+class Revisions:
+    """Reads a project as of a revision; None stands for the working tree."""
+
+    def __init__(self, wiring: Wiring, newest_run: Callable[[str], Run | None]) -> None:
+        """`newest_run` finds the newest run of a commit."""
+        self._w = wiring
+        self._newest_run = newest_run
+
+    def pointers(self, rev: str | None) -> dict[str, Pointer]:
+        """Data path -> pointer. Raises Missing, UsageError, ConfigError."""
+        if rev is None:
+            return dict(self._w.workspace.pointers())
+        found = self._w.git.read(rev, lambda name: name.endswith(SUFFIX) and name != SUFFIX)
+        return {
+            path[: -len(SUFFIX)]: pointer.parse(content.decode("utf-8", "replace"), f"{path} at {shown(rev)}")
+            for path, content in sorted(found.items())
+        }
+
+    def params(self, rev: str | None) -> dict[str, Mapping[str, Any]]:
+        """Params file -> content, of every file that the present pipeline names and of params.yaml."""
+        files = list(dict.fromkeys([PARAMS, *params.files_of(self._w.pipeline)]))
+        if rev is None:
+            there = {f: d for f in files if (d := reading.read_bytes(self._w.root, f)) is not None}
+        else:
+            there = self._w.git.read(rev, lambda name: name in files)
+        return {file: params.decode(reading.decode(data, file), file) for file, data in there.items()}
+
+    def metrics(self, rev: str | None) -> dict[str, Any]:
+        """Metrics file -> content: of a revision as the newest run of that commit recorded them."""
+        if rev is not None:
+            run = self._newest_run(self._w.git.resolve(rev))
+            return run.metrics if run else {}
+        found = {}
+        for file in metrics_files(self._w.pipeline):
+            data = reading.read_bytes(self._w.root, file)
+            if data is not None:
+                found[file] = params.decode(reading.decode(data, file), file)
+        return found
+
+    def differences(self, old: str | None, new: str | None, what: frozenset[str]) -> Differences:
+        """What differs, of `what`: data, params, metrics."""
+        return Differences(
+            data=self._data(old, new) if "data" in what else [],
+            params=_values(self.params(old), self.params(new)) if "params" in what else {},
+            metrics=_values(self.metrics(old), self.metrics(new)) if "metrics" in what else {},
+        )
+
+    def _data(self, old: str | None, new: str | None) -> list[DataChange]:
+        before, after = self.pointers(old), self.pointers(new)
+        changes = []
+        for path in sorted(before.keys() | after.keys()):
+            a, b = before.get(path), after.get(path)
+            if a and b and a.snapshot == b.snapshot and new is not None:
+                continue
+            files = self._files(path, a, b, live=new is None)
+            if files.changes() or (a is None) != (b is None):
+                changes.append(
+                    DataChange(
+                        path=path, before=a and a.snapshot, after=b and b.snapshot, files=files
+                    )
+                )
+        return changes
+
+    def _files(self, path: str, a: Pointer | None, b: Pointer | None, *, live: bool) -> diff.TreeDiff:
+        """With `live` the files as they lie in the working tree stand for what the pointer says."""
+        if live and self._w.workspace.kind(path) is not None:
+            return self._w.data.compare(path, a and self._ref(a))
+        return self._w.data.changes(a and self._ref(a), b and self._ref(b))
+
+    def _ref(self, found: Pointer) -> SnapshotRef:
+        return self._w.snapshots.find(found.snapshot)
+
+
+def metrics_files(pipeline: Pipeline) -> list[str]:
+    """Every metrics file of the pipeline."""
+    return [o.path for s in pipeline.stages.values() for o in s.outs if o.kind == "metrics"]
+
+
+def _values(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[diff.ValueChange]]:
+    found = {f: diff.values(before.get(f, {}), after.get(f, {})) for f in sorted(before.keys() | after.keys())}
+    return {file: changes for file, changes in found.items() if changes}

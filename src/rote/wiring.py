@@ -1,0 +1,203 @@
+"""Builds adapters and services from settings: the one place that knows both.
+
+Every part is made when it is first asked for, and its module is loaded then: a command pays for what it uses.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from rote import config
+from rote.config.root import FOLDER
+from rote.config.settings import Settings
+from rote.config.settings import read as read_settings
+from rote.pipeline import Pipeline
+from rote.ports import Clock, ObjectStore, Progress
+
+if TYPE_CHECKING:
+    from rote.catalogue import Catalogue
+    from rote.data import Data
+    from rote.delivery import Delivery
+    from rote.ingest import SnapshotWriter
+    from rote.known import Known
+    from rote.record import StoreInfo
+    from rote.registry import Registry
+    from rote.releasing import Releasing
+    from rote.results import Results
+    from rote.roots import Roots
+    from rote.runs import Runs
+    from rote.snapshots import Snapshots
+    from rote.transactions import Transactions, Write
+    from rote.vcs import Git
+    from rote.worktree.workspace import Workspace
+
+
+class Wiring:
+    """The parts of one project, made on demand. Each property is a part; see its module for what it does."""
+
+    # In-function imports below have one reason, which the first lines of this module give.
+
+    def __init__(self, root: str, *, store: str | None, progress: Progress, cwd: str) -> None:
+        self.root = root
+        self.progress = progress
+        self._store_asked = store
+        self._cwd = cwd
+        self.own = os.path.join(root, FOLDER)
+        self.cache = os.path.join(self.own, "cache")
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        return config.load(self.root)
+
+    @cached_property
+    def settings(self) -> Settings:
+        return read_settings(
+            self.root, self.pipeline, store=self._store_asked, environ=os.environ, cwd=self._cwd
+        )
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        """The store. One in rote's own folder is founded where that folder is not there yet (a fresh clone); any other
+        must be there, so that a disk that is not mounted is not taken for an empty store."""
+        from rote.founding import found  # on demand
+        from rote.stores import address  # on demand
+
+        url = self.settings.store.value
+        fresh = url == os.path.join(self.own, "store") and not os.path.isdir(os.path.join(self.own, "store"))
+        fresh = fresh and not os.path.isdir(self.cache)
+        store = address.at(url, base=self.root, create=fresh)
+        if fresh:
+            found(store, self.clock)
+        return store
+
+    @cached_property
+    def info(self) -> StoreInfo:
+        from rote.founding import read  # on demand
+
+        return read(self.store)
+
+    @cached_property
+    def clock(self) -> Clock:
+        from rote.clock import SystemClock  # on demand
+
+        return SystemClock()
+
+    @cached_property
+    def by(self) -> str:
+        from rote.machine import by  # on demand
+
+        return by(os.environ)
+
+    @cached_property
+    def secrets(self) -> tuple[str, ...]:
+        from rote.redaction import secret_values  # on demand
+
+        return secret_values(os.environ)
+
+    @cached_property
+    def git(self) -> Git:
+        from rote.vcs import Git  # on demand
+
+        return Git(self.root)
+
+    @cached_property
+    def transactions(self) -> Transactions:
+        from rote.transactions import Transactions  # on demand
+
+        return Transactions(self.store, self.clock, self.by)
+
+    @cached_property
+    def roots(self) -> Roots:
+        from rote.roots import Roots  # on demand
+
+        return Roots(self.store)
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        from rote.snapshots import Snapshots  # on demand
+
+        return Snapshots(self.store)
+
+    @cached_property
+    def known(self) -> Known:
+        from rote.known import Known  # on demand
+
+        return Known(os.path.join(self.cache, "known.db"), self.info.id)
+
+    def writer(self, write: Write) -> SnapshotWriter:
+        from rote.ingest import SnapshotWriter  # on demand
+
+        return SnapshotWriter(self.store, write, known=self.known, info=self.info)
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        from rote.worktree.workspace import Workspace  # on demand
+
+        return Workspace(self.root, self.cache)
+
+    @cached_property
+    def data(self) -> Data:
+        from rote.data import Data  # on demand
+
+        return Data(
+            workspace=self.workspace,
+            snapshots=lambda: self.snapshots,
+            transactions=lambda: self.transactions,
+            writer=self.writer,
+            clock=self.clock,
+            progress=self.progress,
+        )
+
+    @cached_property
+    def results(self) -> Results:
+        from rote.results import Results  # on demand
+
+        return Results(self.roots)
+
+    @cached_property
+    def runs(self) -> Runs:
+        from rote.runs import Runs  # on demand
+
+        return Runs(
+            self.store,
+            self.roots,
+            self.transactions,
+            self.clock,
+            folder=os.path.join(self.own, "runs"),
+            secrets=self.secrets,
+        )
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        from rote.catalogue import Catalogue  # on demand
+
+        return Catalogue(self.store, self.clock, path=os.path.join(self.cache, "catalogue.db"))
+
+    @cached_property
+    def registry(self) -> Registry:
+        from rote.registry import Registry  # on demand
+
+        return Registry(self.store, self.roots, self.clock, self.by)
+
+    @cached_property
+    def releasing(self) -> Releasing:
+        from rote.releasing import ModelFiles, Releasing  # on demand
+
+        return Releasing(
+            transactions=self.transactions,
+            registry=self.registry,
+            snapshots=self.snapshots,
+            writer=self.writer,
+            files=ModelFiles(self.snapshots, self.workspace, self.git),
+            clock=self.clock,
+            by=self.by,
+        )
+
+    @cached_property
+    def delivery(self) -> Delivery:
+        from rote.delivery import Delivery  # on demand
+        from rote.landing.folder import FolderLanding  # on demand
+
+        return Delivery(self.registry, self.snapshots, FolderLanding)
