@@ -48,7 +48,7 @@ class Registry:
             numbers = self.numbers(name)
             if numbers:
                 found.append(ModelSummary(name, str(numbers[0]), len(numbers), self.aliases(name)))
-        return found
+        return sorted(found, key=lambda model: model.name)
 
     def _names(self) -> Iterator[str]:
         after = ""

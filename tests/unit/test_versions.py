@@ -13,7 +13,9 @@ IN_ORDER = ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1
 
 def test_the_order_of_semver_org():
     parsed = [versions.parse(text) for text in IN_ORDER]
-    assert [str(v) for v in sorted(parsed[::-1])] == IN_ORDER
+    turned = parsed[::-1]
+    turned.sort()
+    assert [str(v) for v in turned] == IN_ORDER
     for i, a in enumerate(parsed):
         for j, b in enumerate(parsed):
             assert (a < b, a == b, a > b) == (i < j, i == j, i > j)
