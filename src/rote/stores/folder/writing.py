@@ -41,13 +41,20 @@ def draft(root: str, data: bytes | bytearray | memoryview, after: int = 0) -> It
         sync(fd)
         yield Draft(path, fd, etag)
     finally:
-        # What fails here changes nothing any more: the object is durable or was given up, and a draft that cannot be
-        # removed is swept later.
-        for tidy in (lambda: os.unlink(path), lambda: os.close(fd)):
-            try:
-                tidy()
-            except OSError:
-                pass
+        _drop(path, fd)
+
+
+def _drop(path: str, fd: int) -> None:
+    """Remove what is left of a draft. What fails here changes nothing any more: the object has its place or was given
+    up, its bytes are durable, and a draft that cannot be removed is swept later."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+    try:
+        os.close(fd)
+    except OSError:
+        pass
 
 
 def _open_draft(root: str) -> tuple[str, int]:
