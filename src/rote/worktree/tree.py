@@ -96,6 +96,7 @@ class WorkTree:
         self._single = os.path.isfile(full)
         self._old = None if fresh else memory.load(file, shown_as)
         self._waiting: dict[str, tuple[_Rows, int]] = {}
+        self._by_prefix: dict[str, _Rows] = {}
         self.linked: list[str] = []
         self._now = stamps.moment(probe, os.stat(full).st_dev)
         stretches = self._scan_file() if self._single else self._scan_folder()
@@ -258,8 +259,7 @@ class WorkTree:
             try:
                 yield view
             finally:
-                view.release()
-                _close(mapped)
+                _close(view, mapped)
             self._still(descriptor, path, size, os.fstat(descriptor).st_size)
         finally:
             os.close(descriptor)
@@ -282,13 +282,15 @@ class WorkTree:
 
     def _place(self, path: str) -> tuple[_Rows, int] | None:
         """Where a path stands that needed no reading (it is read because the store does not have it)."""
+        if not self._by_prefix:
+            self._by_prefix = {rows.listing.prefix: rows for rows in self._rows}
         cut = path.rfind("/") + 1
-        for rows in self._rows:
-            if rows.listing.prefix == path[:cut] and path[cut:] in rows.listing.names:
-                for index, name in enumerate(rows.listing.names):
-                    self._waiting[path[:cut] + name] = (rows, index)
-                return self._waiting[path]
-        return None
+        rows = self._by_prefix.get(path[:cut])
+        if rows is None:
+            return None
+        for index, name in enumerate(rows.listing.names):
+            self._waiting[path[:cut] + name] = (rows, index)
+        return self._waiting.get(path)
 
     def _changed(self, path: str) -> Changed:
         named = self._path if self._single else f"{self._path}/{path}"
@@ -311,9 +313,10 @@ def _hint(rows: _Rows, hints: Hints) -> None:
             rows.digests[index] = hint[1]
 
 
-def _close(mapped: mmap.mmap) -> None:
+def _close(view: memoryview, mapped: mmap.mmap) -> None:
     """Unmap; where a reader still holds a slice (it is failing already) the memory goes with the slice."""
     try:
+        view.release()
         mapped.close()
     except BufferError:
         return
