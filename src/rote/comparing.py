@@ -57,7 +57,7 @@ def _place(key: str) -> int:
 
 def _same(a: Any, b: Any) -> bool:
     # 1 and True are equal to Python, but not to a reader
-    return type(a) is type(b) and bool(a == b) or (_is_number(a) and _is_number(b) and a == b)
+    return (type(a) is type(b) and bool(a == b)) or (_is_number(a) and _is_number(b) and a == b)
 
 
 def _is_number(value: Any) -> bool:

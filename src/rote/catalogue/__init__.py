@@ -38,7 +38,7 @@ class Catalogue:
         Lists what is newer than a day before the newest known run, and everything with `full` or once an hour. Raises
         StoreError; RoteError if the file cannot be written.
         """
-        return self._do(lambda db: fill(db, self._store, self._clock.now(), full=full))
+        return self._do(lambda db: fill(db, self._store, self._clock.now(), full=full), filled=False)
 
     def note(self, run: RunId) -> None:
         """Read one run again, for a caller that has just changed it. Raises as `sync`."""
@@ -79,29 +79,30 @@ class Catalogue:
                 self._db.close()
                 self._db = None
 
-    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do `work`; where the file turns out to be damaged, make it anew and do it again, once."""
+    def _do(self, work: Callable[[sqlite3.Connection], T], *, filled: bool = True) -> T:
+        """Do `work` on a catalogue that, with `filled`, was synced at least once; where the file turns out to be
+        damaged, make it anew and do it again, once."""
         with self._lock:
             try:
-                return work(self._opened())
+                return work(self._opened(filled))
             except sqlite3.Error as e:
                 if not is_damage(e):
                     raise self._translated(e) from e
             discard(self._path, self._db)
             self._db = None
             try:
-                return work(self._opened())
+                return work(self._opened(filled))
             except sqlite3.Error as e:
                 raise self._translated(e) from e
 
-    def _opened(self) -> sqlite3.Connection:
+    def _opened(self, filled: bool) -> sqlite3.Connection:
         if self._db is not None and not os.path.exists(self._path):
             self._db.close()  # somebody deleted it
             self._db = None
         if self._db is None:
             self._db = open_file(self._path, self._store.url)
-            if self._db.execute("SELECT text FROM meta WHERE name = 'full'").fetchone() is None:
-                fill(self._db, self._store, self._clock.now(), full=True)
+        if filled and self._db.execute("SELECT text FROM meta WHERE name = 'full'").fetchone() is None:
+            fill(self._db, self._store, self._clock.now(), full=True)
         return self._db
 
     def _translated(self, error: sqlite3.Error) -> RoteError:
