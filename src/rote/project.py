@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -16,11 +16,12 @@ from rote.ids import nearest, shown
 from rote.pipeline import Pipeline
 from rote.ports import Progress, Silence
 from rote.record import AliasMove, Run, Version
-from rote.snapshot import Entry
+from rote.snapshot import FILE, Entry, SnapshotRef
 from rote.wiring import Wiring
 
 if TYPE_CHECKING:
-    from rote.catalogue import Table
+    from rote.catalogue import Catalogue
+    from rote.catalogue.asking import Table
     from rote.check import CheckReport
     from rote.comparing import Comparison
     from rote.data import Added, Brought, DataStatus
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from rote.plan import Plan, Why
     from rote.registry import ModelSummary, Moved
     from rote.releasing import Released
-    from rote.revisions import Differences
+    from rote.revisions import Differences, Revisions
     from rote.runner import RunOutcome
     from rote.stats import StoreFigures
 
@@ -87,7 +88,11 @@ class Project:
         names = [self._w.workspace.name(path, self._cwd) for path in paths]
         with self._locked("rote add"):
             return self._w.data.add(
-                names, force=force, repository=self._repository(), tracked=lambda p: self._w.git.ls_files([p])
+                names,
+                force=force,
+                repository=self._repository(),
+                tracked=lambda path: self._w.git.ls_files([path]),
+                taken=self._outs(),
             )
 
     def status(self) -> Status:
@@ -95,18 +100,15 @@ class Project:
         data = self._w.data.status()
         return Status(data=data, plan=self.plan() if self._w.pipeline.stages else None)
 
-    def checkout(self, *paths: str, rev: str | None = None, force: bool = False) -> list[Brought]:
+    def checkout(self, *paths: str, rev: str | None = None, force: bool = False) -> list[tuple[str, Brought]]:
         """Bring data (all, or `paths`) to what its pointers say, at a revision if `rev` is given.
 
         Raises Unsaved (a changed file that is saved nowhere, unless `force`), Missing, Corrupt, UsageError.
         """
         names = [self._w.workspace.name(path, self._cwd) for path in paths]
-        pointers = self._revisions().pointers(rev)
-        for name in names:
-            if name not in pointers:
-                raise self._no_pointer(name, list(pointers), rev)
+        pointers = self._revisions().pointers(rev) if rev else None
         with self._locked("rote checkout"):
-            return self._w.data.checkout({n: pointers[n] for n in names or pointers}, force=force)
+            return self._w.data.checkout(names or None, pointers=pointers, force=force)
 
     def diff(
         self,
@@ -123,8 +125,8 @@ class Project:
 
         Raises Missing, Corrupt.
         """
-        name, inner = self._pinned(path, rev)
-        record = self._w.snapshots.record(name)
+        ref, inner = self._pinned(path, rev)
+        record = self._w.snapshots.record(ref)
         if not inner:
             yield from self._w.snapshots.entries(record)
             return
@@ -134,7 +136,9 @@ class Project:
                 found = True
                 yield entry
         if not found:
-            raise Missing(f"there is nothing at {shown(path)}", next="rote ls on its pointer lists what there is")
+            raise Missing(
+                f"there is nothing at {shown(path)}", next="rote ls on its pointer lists what there is"
+            )
 
     def cat(self, path: str, *, rev: str | None = None) -> Iterator[bytes]:
         """The content of one file of a snapshot, verified, piece by piece. Raises Missing, Corrupt."""
@@ -142,8 +146,6 @@ class Project:
         record = self._w.snapshots.record(ref)
         if not inner and not ref.single:
             raise UsageError(f"{shown(path)} is a folder", next=f"rote ls {path}")
-        from rote.snapshot import FILE  # a word that only this call needs
-
         return self._w.snapshots.read(record, inner or FILE)
 
     # pipeline
@@ -195,7 +197,7 @@ class Project:
         limit: int | None = None,
     ) -> Table:
         """Runs as a table, newest first; see docs/runs.md for the language of `where`. Raises UsageError."""
-        return self._w.catalogue.runs(where, sort=sort, columns=columns, limit=limit)
+        return self._synced().runs(where, sort=sort, columns=columns, limit=limit)
 
     def show(self, run: str) -> Run:
         """Everything a run recorded. `run` is an id, a unique part of one, `last` or `last~N`. Raises Missing."""
@@ -217,7 +219,7 @@ class Project:
 
     def sql(self, query: str) -> Table:
         """Ask the catalogue in SQL, read-only; docs/runs.md lists the views. Raises UsageError."""
-        return self._w.catalogue.sql(query)
+        return self._synced().sql(query)
 
     # models
 
@@ -240,7 +242,9 @@ class Project:
             raise UsageError(
                 f"rote.yaml describes no model {shown(model)}",
                 where="rote.yaml: models",
-                next=f"did you mean {meant}?" if meant else f"describe it: models: {{{model}: {{files: […]}}}}",
+                next=f"did you mean {meant}?"
+                if meant
+                else f"describe it: models: {{{model}: {{files: […]}}}}",
             )
         chosen = self.show(run or self._last_reported())
         return self._w.releasing.release(
@@ -294,19 +298,23 @@ class Project:
 
     @contextmanager
     def _locked(self, command: str, *, wait: bool = True) -> Iterator[None]:
-        with self._w.workspace.locked(command, wait=wait, say=self._w.progress.say):
+        with self._w.workspace.lock(command, wait=wait, say=self._w.progress.say):
             yield
 
-    def _revisions(self) -> Any:
+    def _revisions(self) -> Revisions:
         from rote.revisions import Revisions  # only calls about revisions need it
 
         return Revisions(self._w, self._newest_run)
+
+    def _synced(self) -> Catalogue:
+        self._w.catalogue.sync()
+        return self._w.catalogue
 
     def _newest_run(self, commit: str) -> Run | None:
         found = self.runs(f"commit = '{commit}'", columns=["run"], limit=1).rows
         return self.show(str(found[0][0])) if found else None
 
-    def _pinned(self, path: str, rev: str | None) -> Any:
+    def _pinned(self, path: str, rev: str | None) -> tuple[SnapshotRef, str]:
         """The snapshot whose pointer pins `path` or a folder above it, and the path inside."""
         name = self._w.workspace.name(path, self._cwd)
         pointers = self._revisions().pointers(rev)
@@ -315,13 +323,21 @@ class Project:
             at, slash, _ = at.rpartition("/")
             if not slash:
                 raise self._no_pointer(name, list(pointers), rev)
-        return self._w.snapshots.find(pointers[at].snapshot), name[len(at) + 1 :]
+        return self._w.data.locate(at, pointers[at]), name[len(at) + 1 :]
 
     def _no_pointer(self, name: str, known: list[str], rev: str | None) -> Missing:
         when = f" at {shown(rev)}" if rev else ""
         meant = nearest(name, known)
         hint = f"did you mean {meant}?" if meant else f"rote add {name}"
         return Missing(f"there is no pointer {shown(name + '.rote')}{when}", next=hint)
+
+    def _outs(self) -> dict[str, str]:
+        """Every out -> what it is, so that no data is added over it."""
+        return {
+            out.path: f"an out of the stage {stage.name}"
+            for stage in self._w.pipeline.stages.values()
+            for out in stage.outs
+        }
 
     def _repository(self) -> str:
         return self._w.git.origin() or str(self.root)
@@ -336,5 +352,8 @@ class Project:
 def _split(text: str) -> tuple[str, str]:
     model, at, version = text.partition("@")
     if not at or not model or not version:
-        raise UsageError(f"not MODEL@VERSION: {shown(text)}", next=f"say {model or 'MODEL'}@1.0.0 or {model or 'MODEL'}@prod")
+        raise UsageError(
+            f"not MODEL@VERSION: {shown(text)}",
+            next=f"say {model or 'MODEL'}@1.0.0 or {model or 'MODEL'}@prod",
+        )
     return model, version

@@ -9,11 +9,11 @@ import msgspec
 
 from rote import diff, pointer
 from rote.config import params, reading
+from rote.data import HERE
 from rote.ids import shown
 from rote.pipeline import Pipeline
 from rote.pointer import SUFFIX, Pointer
 from rote.record import Run
-from rote.snapshot import SnapshotRef
 from rote.wiring import Wiring
 
 PARAMS = "params.yaml"
@@ -94,19 +94,19 @@ class Revisions:
             if files.changes() or (a is None) != (b is None):
                 changes.append(
                     DataChange(
-                        path=path, before=a and a.snapshot, after=b and b.snapshot, files=files
+                        path=path,
+                        before=a.snapshot if a else None,
+                        after=b.snapshot if b else None,
+                        files=files,
                     )
                 )
         return changes
 
     def _files(self, path: str, a: Pointer | None, b: Pointer | None, *, live: bool) -> diff.TreeDiff:
         """With `live` the files as they lie in the working tree stand for what the pointer says."""
-        if live and self._w.workspace.kind(path) is not None:
-            return self._w.data.compare(path, a and self._ref(a))
-        return self._w.data.changes(a and self._ref(a), b and self._ref(b))
-
-    def _ref(self, found: Pointer) -> SnapshotRef:
-        return self._w.snapshots.find(found.snapshot)
+        before = self._w.data.locate(path, a) if a else None
+        after = self._w.data.locate(path, b) if b else None
+        return self._w.data.changes(path, before, HERE if live else after)
 
 
 def metrics_files(pipeline: Pipeline) -> list[str]:
@@ -115,5 +115,7 @@ def metrics_files(pipeline: Pipeline) -> list[str]:
 
 
 def _values(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[diff.ValueChange]]:
-    found = {f: diff.values(before.get(f, {}), after.get(f, {})) for f in sorted(before.keys() | after.keys())}
+    found = {
+        f: diff.values(before.get(f, {}), after.get(f, {})) for f in sorted(before.keys() | after.keys())
+    }
     return {file: changes for file, changes in found.items() if changes}

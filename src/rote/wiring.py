@@ -142,11 +142,15 @@ class Wiring:
         from rote.data import Data  # on demand
 
         return Data(
-            workspace=self.workspace,
-            snapshots=lambda: self.snapshots,
-            transactions=lambda: self.transactions,
-            writer=self.writer,
+            self.workspace,
+            self.store,
+            snapshots=self.snapshots,
+            transactions=self.transactions,
+            roots=self.roots,
+            info=self.info,
+            known=self.known,
             clock=self.clock,
+            by=self.by,
             progress=self.progress,
         )
 
@@ -183,14 +187,15 @@ class Wiring:
 
     @cached_property
     def releasing(self) -> Releasing:
-        from rote.releasing import ModelFiles, Releasing  # on demand
+        from rote.modelfiles import ModelFiles  # on demand
+        from rote.releasing import Releasing  # on demand
 
         return Releasing(
             transactions=self.transactions,
             registry=self.registry,
             snapshots=self.snapshots,
             writer=self.writer,
-            files=ModelFiles(self.snapshots, self.workspace, self.git),
+            files=ModelFiles(self.snapshots, self.git if self.git.present else None),
             clock=self.clock,
             by=self.by,
         )
@@ -198,6 +203,6 @@ class Wiring:
     @cached_property
     def delivery(self) -> Delivery:
         from rote.delivery import Delivery  # on demand
-        from rote.landing.folder import FolderLanding  # on demand
+        from rote.landing.folder import Folder  # on demand
 
-        return Delivery(self.registry, self.snapshots, FolderLanding)
+        return Delivery(self.registry, self.snapshots, Folder)

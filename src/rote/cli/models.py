@@ -136,7 +136,9 @@ def rollback_command(ctx: click.Context, model: str, alias: str, to: str | None,
     """Point ALIAS (default: prod) of MODEL back at the version before."""
     done = project(ctx).rollback(model, alias, to=to, why=why)
     channel = done.channel
-    click.echo(f"{alias} points at {channel.model}@{channel.version} again, before at {done.before} (move {channel.seq})")
+    click.echo(
+        f"{alias} points at {channel.model}@{channel.version} again, before at {done.before} (move {channel.seq})"
+    )
 
 
 @click.command()
