@@ -162,7 +162,9 @@ def test_no_line_of_a_message_has_control_characters(tmp_path: Path) -> None:
         (tmp_path / "rote.yaml").write_text(text)
         with pytest.raises(ConfigError) as caught:
             config.load(str(tmp_path))
-        assert all(c.isprintable() or c == "\n" for line in caught.value.lines() for c in line), caught.value.lines()
+        assert all(c.isprintable() or c == "\n" for line in caught.value.lines() for c in line), (
+            caught.value.lines()
+        )
 
 
 def test_there_are_enough_of_them() -> None:
@@ -172,7 +174,10 @@ def test_there_are_enough_of_them() -> None:
 BAD_BYTES = {
     "latin-1": (b"a: 1\nb: caf\xe9\n", "rote.yaml:2: byte 0xe9 is not valid UTF-8; expected UTF-8"),
     "utf-16": ("stages: {}".encode("utf-16"), "rote.yaml:1: this file is UTF-16; expected UTF-8"),
-    "huge": (b"# " + b"x" * (16 << 20), "rote.yaml: this file is larger than 16 MiB, too large for configuration"),
+    "huge": (
+        b"# " + b"x" * (16 << 20),
+        "rote.yaml: this file is larger than 16 MiB, too large for configuration",
+    ),
 }
 
 

@@ -73,7 +73,7 @@ def test_the_whole_of_it() -> None:
     assert train.env == ("CUDA_VISIBLE_DEVICES",)
     assert (train.frozen, train.always_changed, train.wdir, train.desc) == (False, True, ".", "Trains.")
     assert train.at == At("rote.yaml", 8, "stages.train")
-    assert pipeline.gates == (Gate("accuracy >= 0.95", At("rote.yaml", 36, "gates[0]")),)
+    assert pipeline.gates == (Gate("accuracy >= 0.95", At("rote.yaml", 33, "gates[0]")),)
     model = pipeline.models["digits"]
     assert model.files == ("model.onnx", "labels.txt")
     assert [gate.text for gate in model.gates] == ["accuracy >= 0.95", "loss < 1"]
@@ -99,7 +99,9 @@ def test_anchors_and_merge_keys() -> None:
     assert [pipeline.stages[name].at.line for name in "abc"] == [2, 5, 8]
 
 
-@pytest.mark.parametrize("text", ["", "# only a comment\n", "\ufeff", "---\n", "stages:\n", "stages: {}\ngates: []\n"])
+@pytest.mark.parametrize(
+    "text", ["", "# only a comment\n", "\ufeff", "---\n", "stages:\n", "stages: {}\ngates: []\n"]
+)
 def test_nothing_is_an_empty_pipeline(tmp_path: Path, text: str) -> None:
     assert config.load(str(tmp_path)) == Pipeline()
     (tmp_path / "rote.yaml").write_text(text)
@@ -114,7 +116,11 @@ def test_a_byte_order_mark_and_carriage_returns(tmp_path: Path) -> None:
 
 
 def test_stage_names_are_text_as_written() -> None:
-    assert list(pipelines.read("stages:\n  2024: {cmd: x}\n  on: {cmd: y}\n  1e3: {cmd: z}\n").stages) == ["2024", "on", "1e3"]
+    assert list(pipelines.read("stages:\n  2024: {cmd: x}\n  on: {cmd: y}\n  1e3: {cmd: z}\n").stages) == [
+        "2024",
+        "on",
+        "1e3",
+    ]
 
 
 class TestTheCache:
@@ -147,7 +153,9 @@ class TestTheCache:
             entry.unlink()
             entry.mkdir()
         else:
-            entry.write_bytes({"cut": data[:-3], "flip": data[:-1] + bytes([data[-1] ^ 1]), "empty": b""}[damage])
+            entry.write_bytes(
+                {"cut": data[:-3], "flip": data[:-1] + bytes([data[-1] ^ 1]), "empty": b""}[damage]
+            )
         assert config.load(str(tmp_path)) == whole
 
     def test_a_bad_file_is_not_remembered_and_no_folder_appears(self, tmp_path: Path) -> None:
@@ -165,14 +173,18 @@ class TestTheCache:
         import sys
 
         (tmp_path / ".rote").mkdir()
-        lines = [f"  s{i}: {{cmd: x {i}, deps: [in/{i}], outs: [out/{i}], params: [a.b]}}" for i in range(1000)]
+        lines = [
+            f"  s{i}: {{cmd: x {i}, deps: [in/{i}], outs: [out/{i}], params: [a.b]}}" for i in range(1000)
+        ]
         (tmp_path / "rote.yaml").write_text("stages:\n" + "\n".join(lines))
         assert len(config.load(str(tmp_path)).stages) == 1000
         code = (
             "import sys; from rote import config; p = config.load(sys.argv[1]);"
             "print(len(p.stages), 'yaml' in sys.modules, 'rote.config.stages' in sys.modules)"
         )
-        out = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+        out = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+        )
         assert out.stdout.split() == ["1000", "False", "False"]
 
 

@@ -42,7 +42,7 @@ def test_the_example_is_valid() -> None:
 def test_what_the_reader_refuses_by_shape_the_schema_refuses(name: str) -> None:
     text, _, _ = BAD[name]
     loaded = yaml.load(text, yaml.SafeLoader)
-    if name in ("frozen yes",):
+    if name == "frozen yes":
         loaded = {"stages": {"train": {"cmd": "x", "frozen": "yes"}}}  # PyYAML reads YAML 1.1
     assert not jsonschema.Draft202012Validator(config.schema()).is_valid(loaded)
     with pytest.raises(ConfigError):
@@ -57,7 +57,9 @@ def test_every_key_is_documented(key: str) -> None:
 
 def test_the_docs_document_no_key_that_is_not_there() -> None:
     text = (DOCS / "rote-yaml.md").read_text()
-    headings = [line.removeprefix("### `").rstrip("`") for line in text.splitlines() if line.startswith("### `")]
+    headings = [
+        line.removeprefix("### `").rstrip("`") for line in text.splitlines() if line.startswith("### `")
+    ]
     assert headings == vocabulary.keys()
 
 
@@ -81,7 +83,11 @@ def test_the_starter_is_an_empty_pipeline_and_a_whole_one_without_its_marks() ->
     assert pipelines.read(starter.pipeline_text()).stages == {}
     assert pipelines.read(starter.pipeline_text("s3://b/ü\"'")).store == "s3://b/ü\"'"
     lines = starter.pipeline_text("/data/store").splitlines()
-    shown = [line.removeprefix("# ") for line in lines if not line.startswith("# ") or (line[2:3] in " sgm" and ":" in line) or line.startswith("#   ")]
+    shown = [
+        line.removeprefix("# ")
+        for line in lines
+        if not line.startswith("# ") or (line[2:3] in " sgm" and ":" in line) or line.startswith("#   ")
+    ]
     pipeline = pipelines.read("\n".join(shown))
     assert list(pipeline.stages) == ["train"]
     assert list(pipeline.models) == ["my-model"]
