@@ -28,7 +28,7 @@ def digest_of(content: bytes | memoryview) -> Digest:
     return Digest(blake3(content).hexdigest())
 
 
-def tagged(domain: str, content: bytes) -> Digest:
+def tagged(domain: str, content: bytes | memoryview) -> Digest:
     """BLAKE3 in key-derivation mode with the context `rote 1 DOMAIN`, so that no digest made for one purpose can
     stand for another. https://github.com/BLAKE3-team/BLAKE3-specs, section 6."""
     return Digest(blake3(content, derive_key_context=f"rote {FORMAT} {domain}").hexdigest())

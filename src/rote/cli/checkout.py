@@ -20,7 +20,7 @@ def checkout_command(
     """Bring data (all, or PATHS) to what the pointers say."""
     brought = project(ctx).checkout(*paths, rev=rev, force=force)
     if json_:
-        as_json({path: one for path, one in brought})
+        as_json(dict(brought))
         return
     if not brought:
         click.echo("no pointer pins any data here yet: `rote add DATA`")
