@@ -25,11 +25,11 @@ _NUMBER_STARTS = frozenset("0123456789+-.")
 # What YAML 1.1 (PyYAML among others) reads differently.
 _OLD_BOOL = re.compile(r"(?:yes|no|on|off)\Z", re.IGNORECASE)
 _OLD_NUMBER = re.compile(
-    r"[-+]?(?:0[0-7]*[1-7][0-7]*|0b[01_]+|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
+    r"[-+]?(?:0[0-9]*[1-9][0-9]*|0b[01_]+|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
     r"|[0-9]+_[0-9_]*(?:\.[0-9_]*)?|0x[0-9a-fA-F]*_[0-9a-fA-F_]*|[0-9]+\.[0-9]*_[0-9_]*)\Z"
 )
 _OLD_DATE = re.compile(r"\d{4}-\d\d?-\d\d?(?:[Tt ].*)?\Z")
-_EXPONENT = re.compile(r"[-+]?(?:[0-9]+[eE][-+]?[0-9]+|[0-9]*\.[0-9]*[eE][0-9]+)\Z")
+_EXPONENT = re.compile(r"[-+]\.[0-9]+\Z|[-+]?(?:[0-9]+[eE][-+]?[0-9]+|[0-9]*\.[0-9]*[eE][0-9]+)\Z")
 
 INT_MIN, INT_MAX = -(2**63), 2**64 - 1
 """The integers that a stage key, a run and the catalogue can hold."""
@@ -88,7 +88,7 @@ _OLD = (
     (_OLD_DATE, "is text here, but a date to a YAML 1.1 reader: quote it"),
     (
         _EXPONENT,
-        "is a number here, but text to a YAML 1.1 reader: write it with a point and a sign, like 1.0e-3",
+        "is a number here, but text to a YAML 1.1 reader: write it like 0.5 or 1.0e-3",
     ),
     (_OCTAL, "is a number here, but text to a YAML 1.1 reader: write it in decimal"),
     (

@@ -17,7 +17,8 @@ _PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)\Z")
 
 def read(text: str, file: str) -> dict[str, Any]:
     """The document. Raises ConfigError with the line."""
-    return {name: _plain(value, file, name, 1) for name, value in parse(text, file).items()}
+    found: dict[str, Any] = _plain(parse(text, file), file, "", 0)
+    return found
 
 
 def parse(text: str, file: str) -> dict[str, Any]:
@@ -41,7 +42,10 @@ def _plain(value: Any, file: str, key: str, depth: int) -> Any:
     if isinstance(value, dict):
         if "" in value:
             raise refused(At(file, 0, key), "a key is empty; expected a name", "give it a name")
-        return {name: _plain(below, file, f"{key}.{name}", depth + 1) for name, below in value.items()}
+        return {
+            name: _plain(below, file, f"{key}.{name}" if key else name, depth + 1)
+            for name, below in value.items()
+        }
     if isinstance(value, list):
         return [_plain(below, file, f"{key}.{index}", depth + 1) for index, below in enumerate(value)]
     if isinstance(value, datetime.date | datetime.time):
