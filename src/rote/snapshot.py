@@ -72,6 +72,8 @@ class NodeRef(msgspec.Struct, frozen=True, gc=False, array_like=True):
     length: int
     check: Digest
     """BLAKE3 of the stored node, unpacked."""
+    into: tuple[int, ...] = ()
+    """Indices (ascending) into the record's `packs` of the other packs that the node's blocks lie in."""
 
 
 class SnapshotRef(msgspec.Struct, frozen=True):

@@ -22,7 +22,8 @@ LAWS = {
 }  # fmt: skip
 PORTS = {"ports"}
 SERVICES = {
-    "packs", "packing", "ingest", "known", "snapshots", "transactions", "roots", "founding", "check", "stats",
+    "packs", "packing", "ingest", "known", "composing", "identity", "locating", "noding", "piecing", "reading",
+    "snapshots", "transactions", "roots", "founding", "check", "stats",
     "conditional", "fence",
     "data", "results", "planning", "runner", "stagework", "interrupts", "recording", "runs", "comparing",
     "catalogue", "registry", "releasing", "channels", "delivery",

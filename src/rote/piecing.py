@@ -1,0 +1,125 @@
+"""Large files: cut, hashed and packed. What is stored is exactly what was hashed, whatever happens to the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from rote.chunking import Cutter
+from rote.locating import Location, Locator, Pieced
+from rote.ports import Tree
+from rote.record import StoreInfo
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+SEGMENT = 8 << 20
+_BUFFERS = 3
+
+
+class Piecer:
+    """Saves large files. One thread outside; inside, one more hashes what this one has cut."""
+
+    def __init__(self, locator: Locator, info: StoreInfo) -> None:
+        self._locator = locator
+        self._cutter = Cutter(info.chunk_min, info.chunk_avg, info.chunk_max)
+        self._segment = max(SEGMENT, 4 * info.chunk_max)
+        self._pool: ThreadPoolExecutor | None = None
+        self._buffers: list[bytearray] = []
+
+    def close(self) -> None:
+        """End the inner thread."""
+        if self._pool:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def save(self, tree: Tree, path: str, size: int) -> tuple[bytes, Location]:
+        """The digest of a file of at least `chunking.SMALL` bytes, and where it lies now. Raises Changed."""
+        if size < self._segment:
+            data = tree.read(path, size)
+            view = memoryview(data)
+            lengths = self._cutter.cut(view, True)
+            digest = blake3(data).digest()
+            found = _Found(self._locator)
+            found.take(view, lengths, _digests(view, lengths) if len(lengths) > 1 else [digest])
+            return digest, found.location()
+        with tree.map(path, size) as view:
+            return self._stream(view, size)
+
+    def _stream(self, view: memoryview, size: int) -> tuple[bytes, Location]:
+        """Segment by segment, each copied first, so that the cut, both digests and the pack see the same bytes."""
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor  # only large files need it: start-up time
+
+            self._pool = ThreadPoolExecutor(1, "rote-hash")
+            self._buffers = [bytearray(self._segment) for _ in range(_BUFFERS)]
+        found = _Found(self._locator)
+        hasher = blake3()
+        before: tuple[memoryview, list[int], Future[list[bytes]]] | None = None
+        rest = memoryview(b"")
+        at = turn = 0
+        while at < size or rest:
+            segment, turn = memoryview(self._buffers[turn]), (turn + 1) % _BUFFERS
+            fill = len(rest)
+            segment[:fill] = rest
+            read = min(self._segment - fill, size - at)
+            segment[fill : fill + read] = view[at : at + read]
+            at += read
+            segment = segment[: fill + read]
+            lengths = self._cutter.cut(segment, at == size)
+            cut = sum(lengths)
+            rest = segment[cut:]
+            work = self._pool.submit(_hash, hasher.update, segment[:cut], lengths)
+            if before:
+                found.take(before[0], before[1], before[2].result())
+            before = (segment, lengths, work)
+        if before:
+            found.take(before[0], before[1], before[2].result())
+        return hasher.digest(), found.location()
+
+
+class _Found:
+    """The chunks of one file so far, each found in the store or added to a pack."""
+
+    def __init__(self, locator: Locator) -> None:
+        self._locator = locator
+        self._lengths: list[int] = []
+        self._digests: list[bytes] = []
+        self._spots: list[int] = []
+
+    def take(self, view: memoryview, lengths: list[int], digests: list[bytes]) -> None:
+        """The next chunks. `view` may be written over afterwards."""
+        locator, packer = self._locator, self._locator.packer
+        at = 0
+        for length, digest in zip(lengths, digests, strict=True):
+            spot = locator.find(digest)
+            if spot is None:
+                number = packer.reserve()
+                spot = locator.spots[digest] = number << 32
+                packer.add(number, view[at : at + length], [length], digest)
+            self._spots.append(spot)
+            at += length
+        packer.settle()
+        self._lengths += lengths
+        self._digests += digests
+
+    def location(self) -> Location:
+        """Where the file lies."""
+        if len(self._spots) == 1:
+            return self._spots[0]
+        return Pieced(self._lengths, b"".join(self._digests), self._spots)
+
+
+def _digests(view: memoryview, lengths: list[int]) -> list[bytes]:
+    found: list[bytes] = []
+    at = 0
+    for length in lengths:
+        found.append(blake3(view[at : at + length]).digest())
+        at += length
+    return found
+
+
+def _hash(update: Callable[[memoryview], object], view: memoryview, lengths: list[int]) -> list[bytes]:
+    update(view)
+    return _digests(view, lengths)
