@@ -26,12 +26,12 @@ def stamp(fd: int, after: int) -> str:
     if wanted <= after:  # replaced within the same second, or the clock was set back
         wanted = after + chance
     stat = _set(fd, wanted)
-    while stat.st_mtime_ns % _SECOND == 0 or stat.st_mtime_ns == after:
+    whole = stat.st_mtime_ns % _SECOND == 0
+    while whole or stat.st_mtime_ns == after:
         # A file system that keeps whole seconds (or, FAT, every other): these are drawn by chance, out of 34 years.
         # That is no true time any more, but nobody is told it.
         stat = _set(fd, (_MANY + _chance(_MANY)) * _SECOND)
-        if stat.st_mtime_ns != after:
-            break
+        whole = False
     return of(stat)
 
 

@@ -120,10 +120,7 @@ def _sweep_one(path: str) -> bool:
 @contextmanager
 def locked(root: str) -> Iterator[None]:
     """Nobody else replaces or deletes an object meanwhile, neither a thread nor a process. Raises OSError."""
-    try:
-        fd = os.open(f"{root}/{LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except PermissionError:
-        fd = os.open(f"{root}/{LOCK}", os.O_RDONLY | os.O_CLOEXEC)  # made by another user of a shared folder
+    fd = _open_lock(f"{root}/{LOCK}")
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield
@@ -131,6 +128,16 @@ def locked(root: str) -> Iterator[None]:
         # Explicitly, because a process forked at this moment would keep the lock by its copy of the descriptor.
         fcntl.flock(fd, fcntl.LOCK_UN)
         os.close(fd)
+
+
+def _open_lock(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except PermissionError as forbidden:
+        try:
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # made by another user of a shared folder
+        except FileNotFoundError:
+            raise forbidden from None
 
 
 def link_or_rename(root: str, source: Draft, path: str) -> None:
