@@ -44,7 +44,7 @@ def test_values(text: str, value: Any) -> None:
 
 @pytest.mark.parametrize("text", [".inf", "-.INF", ".nan", "1e999", "18446744073709551616", "[.nan]"])
 def test_values_that_cannot_be_kept(text: str) -> None:
-    with pytest.raises(ConfigError, match="not a finite number|more than 64 bits"):
+    with pytest.raises(ConfigError, match=r"not a finite number|more than 64 bits"):
         overrides.parse([f"seed={text}"])
 
 
