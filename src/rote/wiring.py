@@ -143,12 +143,10 @@ class Wiring:
 
         return Data(
             self.workspace,
-            self.store,
-            snapshots=self.snapshots,
-            transactions=self.transactions,
-            roots=self.roots,
-            info=self.info,
-            known=self.known,
+            snapshots=lambda: self.snapshots,
+            transactions=lambda: self.transactions,
+            roots=lambda: self.roots,
+            writer=self.writer,
             clock=self.clock,
             by=self.by,
             progress=self.progress,
