@@ -164,10 +164,13 @@ class Adding:
         for job in jobs:
             record = self._save(write, job.path, job.tree, force)
             kept = self._kept(record.id)
-            job.ref, job.saved = kept or record.ref(), kept is None
-            if kept is None:
-                write.root(data_key(record.id), self._about(job.path, repository), [job.ref])
-                some = True
+            if kept is None or force:
+                # With force, what was stored anew comes in force over a snapshot that may be damaged.
+                job.ref, job.saved, some = record.ref(), True, True
+                about = self._about(job.path, repository)
+                write.root(data_key(record.id), about, [job.ref], replace=force)
+            else:
+                job.ref, job.saved = kept, False
         return some
 
     def _point(self, job: _Job) -> Added:
