@@ -9,18 +9,19 @@ from __future__ import annotations
 import base64
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
 
 from rote import overriding
-from rote.config import reading
+from rote.config import params, reading
 from rote.encoding import digest_of
 from rote.errors import ConfigError, Corrupt, RoteError
 from rote.ids import Digest, shown
 from rote.overriding import Override
-from rote.pipeline import Values
+from rote.pipeline import Pipeline, Values
 
 JOURNAL: Final = ".rote/overrides.json"
 ASIDE: Final = ".rote/aside/overrides"
@@ -77,6 +78,26 @@ def rendered(root: str, values: Values, overrides: Sequence[Override]) -> dict[s
         text = rendering.render(text, file, changes)
         new[file] = (b"\xef\xbb\xbf" if data.startswith(b"\xef\xbb\xbf") else b"") + text.encode()
     return new
+
+
+@contextmanager
+def overridden(root: str, pipeline: Pipeline, overrides: Sequence[Override]) -> Iterator[Values]:
+    """The pipeline's params with the overrides in place; inside, the params files say the same.
+
+    What an earlier, killed run left is put back first, whether anything is overridden now or not. Only one process at
+    a time may be inside: hold the lock of the working tree. Raises as `restore`, `params.of` and `write`.
+    """
+    restore(root)
+    values = params.of(root, pipeline, overrides)
+    if not overrides:
+        yield values
+        return
+    plain = params.of(root, pipeline)
+    try:
+        write(root, rendered(root, plain, overrides))
+        yield values
+    finally:
+        restore(root)
 
 
 def write(root: str, files: dict[str, bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -71,6 +72,25 @@ def surprises(root: str, files: Iterable[str]) -> list[str]:
 def files_of(pipeline: Pipeline) -> list[str]:
     """Every params file that a stage names, in the order of the pipeline."""
     return list(dict.fromkeys(param.file for stage in pipeline.stages.values() for param in stage.params))
+
+
+def of(root: str, pipeline: Pipeline, overrides: Sequence[overriding.Override] = ()) -> Values:
+    """The params of a whole pipeline, with the overrides in place, and every param that a stage names found in them.
+
+    A file that is not there is left out if a stage makes it. Raises ConfigError with the stage's place otherwise.
+    """
+    made = {out.path for stage in pipeline.stages.values() for out in stage.outs}
+    values: dict[str, Any] = {}
+    for stage in pipeline.stages.values():
+        for file in dict.fromkeys(param.file for param in stage.params):
+            below_made = any(file == path or file.startswith(f"{path}/") for path in made)
+            if file in values or (below_made and not os.path.lexists(os.path.join(root, file))):
+                continue
+            at = At(stage.at.file, stage.at.line, f"stages.{stage.name}.params")
+            values[file] = read_one(root, file, at)
+    found = overriding.apply(values, overrides)
+    check(pipeline, found)
+    return found
 
 
 def check(pipeline: Pipeline, values: Values) -> None:

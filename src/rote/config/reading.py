@@ -67,4 +67,6 @@ def decode(data: bytes, file: str) -> str:
 
 def missing(file: str, at: At | None = None) -> ConfigError:
     """The error for a file that has to be there."""
-    return refused(at or At(file, 0), f"there is no file {file}" if at else "there is no such file", None)
+    return refused(
+        at or At(file, 0), f"there is no file {file}" if at else "there is no such file", f"write {file}"
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rote.config import overrides, params
+from rote.config import overrides, params, pipelines
 from rote.errors import ConfigError, Corrupt
 
 TEXT = "# kept\nlr: 0.1\n"
@@ -126,3 +126,52 @@ def test_a_damaged_journal_touches_nothing(project: Path, data: bytes) -> None:
     assert caught.value.next
     assert (project / "params.yaml").read_text() == TEXT
     assert (project / overrides.JOURNAL).exists()
+
+
+PIPELINE = pipelines.read(
+    "stages:\n  a: {cmd: x, params: [lr]}\n  b: {cmd: y, params: ['made/p.json:k'], outs: [o]}\n  c: {cmd: z, outs: [made]}\n"
+)
+
+
+class Boom(Exception):
+    """Whatever goes wrong in a run."""
+
+
+def test_overridden_for_the_time_of_a_run(project: Path) -> None:
+    path = project / "params.yaml"
+    with overrides.overridden(str(project), PIPELINE, overrides.parse(["lr=0.5"])) as values:
+        assert values == {"params.yaml": {"lr": 0.5}}, "a file that a stage makes need not be there"
+        assert path.read_text() == "# kept\nlr: 0.5\n"
+    assert path.read_text() == TEXT
+    with pytest.raises(Boom):
+        with overrides.overridden(str(project), PIPELINE, overrides.parse(["lr=0.5"])):
+            raise Boom
+    assert path.read_text() == TEXT
+
+
+def test_what_a_killed_run_left_is_put_back_first(project: Path) -> None:
+    begin(project, "lr=0.5")
+    with overrides.overridden(str(project), PIPELINE, []) as values:
+        assert values == {"params.yaml": {"lr": 0.1}}
+        assert (project / "params.yaml").read_text() == TEXT
+
+
+def test_a_refused_override_writes_nothing(project: Path) -> None:
+    with pytest.raises(ConfigError, match="no param is called 'lrr'"):
+        with overrides.overridden(str(project), PIPELINE, overrides.parse(["lrr=0.5"])):
+            raise Boom
+    assert (project / "params.yaml").read_text() == TEXT
+    assert not (project / overrides.JOURNAL).exists()
+
+
+def test_a_params_file_that_nobody_makes_has_to_be_there(project: Path) -> None:
+    (project / "params.yaml").unlink()
+    with pytest.raises(ConfigError) as caught:
+        params.of(str(project), PIPELINE)
+    assert caught.value.lines() == [
+        "rote.yaml:2: stages.a.params: there is no file params.yaml",
+        "next: write params.yaml",
+    ]
+    (project / "params.yaml").write_text("lrate: 1\n")
+    with pytest.raises(ConfigError, match=r"stages\.a\.params: params\.yaml has no param 'lr'"):
+        params.of(str(project), PIPELINE)
