@@ -15,19 +15,21 @@ from rote.errors import Missing, UsageError
 from rote.ids import nearest, shown
 from rote.pipeline import Pipeline
 from rote.ports import Progress, Silence
-from rote.record import AliasMove, Run, Version
+from rote.record import AliasMove, Channel, Run, Version
 from rote.snapshot import FILE, Entry, SnapshotRef
 from rote.wiring import Wiring
 
 if TYPE_CHECKING:
+    from rote.adding import Added
+    from rote.bringing import Brought
     from rote.catalogue import Catalogue
     from rote.catalogue.asking import Table
     from rote.check import CheckReport
     from rote.comparing import Comparison
-    from rote.data import Added, Brought, DataStatus
+    from rote.data import DataStatus
     from rote.delivery import Fetched
     from rote.plan import Plan, Why
-    from rote.registry import ModelSummary, Moved
+    from rote.registry import ModelSummary
     from rote.releasing import Released
     from rote.revisions import Differences, Revisions
     from rote.runner import RunOutcome
@@ -263,12 +265,12 @@ class Project:
         """Who moved an alias, when and why; newest first. Raises Missing."""
         return self._w.registry.history(model, alias)
 
-    def promote(self, model_version: str, alias: str, *, why: str = "") -> Moved:
+    def promote(self, model_version: str, alias: str, *, why: str = "") -> Channel:
         """Point an alias at `MODEL@VERSION`. Raises Missing, BadName, UsageError."""
         model, version = _split(model_version)
         return self._w.registry.promote(model, version, alias, why)
 
-    def rollback(self, model: str, alias: str = "prod", *, to: str | None = None, why: str = "") -> Moved:
+    def rollback(self, model: str, alias: str = "prod", *, to: str | None = None, why: str = "") -> Channel:
         """Point an alias back at the version it named before, or at `to`. Raises Missing, Refused."""
         return self._w.registry.rollback(model, alias, to=to, why=why)
 

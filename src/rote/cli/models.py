@@ -8,7 +8,7 @@ from rote.cli.opening import project
 from rote.cli.tables import as_json, count, size, table, value
 from rote.errors import UsageError
 from rote.ids import shown
-from rote.record import GateVerdict
+from rote.record import Channel, GateVerdict
 
 
 @click.command()
@@ -119,11 +119,13 @@ def models_command(ctx: click.Context, model: str | None, alias: str | None, jso
 @click.pass_context
 def promote_command(ctx: click.Context, model_version: str, alias: str, why: str) -> None:
     """Point ALIAS at MODEL@VERSION."""
-    done = project(ctx).promote(model_version, alias, why=why)
-    channel = done.channel
-    was = f", before at {done.before}" if done.before and done.moved else ""
-    word = "points" if done.moved else "pointed already"
-    click.echo(f"{alias} {word} at {channel.model}@{channel.version}{was} (move {channel.seq})")
+    channel = project(ctx).promote(model_version, alias, why=why)
+    click.echo(f"{alias} points at {channel.model}@{channel.version}{_before(channel)}")
+
+
+def _before(channel: Channel) -> str:
+    before = f", before at {channel.history[1].version}" if len(channel.history) > 1 else ""
+    return f"{before} (move {channel.seq})"
 
 
 @click.command()
@@ -134,11 +136,8 @@ def promote_command(ctx: click.Context, model_version: str, alias: str, why: str
 @click.pass_context
 def rollback_command(ctx: click.Context, model: str, alias: str, to: str | None, why: str) -> None:
     """Point ALIAS (default: prod) of MODEL back at the version before."""
-    done = project(ctx).rollback(model, alias, to=to, why=why)
-    channel = done.channel
-    click.echo(
-        f"{alias} points at {channel.model}@{channel.version} again, before at {done.before} (move {channel.seq})"
-    )
+    channel = project(ctx).rollback(model, alias, to=to, why=why)
+    click.echo(f"{alias} points at {channel.model}@{channel.version} again{_before(channel)}")
 
 
 @click.command()

@@ -35,7 +35,7 @@ def stats_command(ctx: click.Context, json_: bool) -> None:
     click.echo(
         f"{count(found.snapshots, 'snapshot')} of {count(found.files, 'file')}: {size(found.logical)} when checked out"
     )
-    if found.ratio:
+    if found.ratio >= 1.05:
         click.echo(f"sharing and compression make that {found.ratio:.1f} times smaller")
     if found.open_txns:
         click.echo(f"{count(found.open_txns, 'write')} under way or given up")
