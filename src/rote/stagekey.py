@@ -1,0 +1,119 @@
+"""The stage key: the digest of all that determines a stage's result (docs/format.md, 7)."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from rote.encoding import canonical, tagged
+from rote.ids import Digest, SnapshotId, StageKey
+from rote.overriding import locate, value_at
+from rote.pipeline import Stage, Values
+from rote.redaction import MASK, redact, says_secret
+
+_LEAST, _MOST = -(1 << 63), (1 << 64) - 1
+
+
+class Inputs(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stage key is made of, and what a result remembers for `rote why`.
+
+    `params` holds plain values (see `plain`), `env` the digest of each declared variable's value or None where it is
+    not set. `env_shown` is for people only and no part of the key.
+    """
+
+    format: int = 1
+    cmd: tuple[str, ...]
+    wdir: str = "."
+    deps: dict[str, str] = {}
+    params: dict[str, dict[str, Any]] = {}
+    env: dict[str, Digest | None] = {}
+    outs: dict[str, str] = {}
+    env_shown: dict[str, str] = {}
+
+    def key(self) -> StageKey:
+        """The stage key."""
+        parts = {
+            "format": self.format,
+            "cmd": self.cmd,
+            "wdir": self.wdir,
+            "deps": self.deps,
+            "params": self.params,
+            "env": self.env,
+            "outs": self.outs,
+        }
+        return StageKey(tagged("stage", canonical(parts)))
+
+
+def inputs(
+    stage: Stage,
+    deps: Mapping[str, SnapshotId],
+    params: Mapping[str, Mapping[str, Any]],
+    environment: Mapping[str, str],
+) -> Inputs:
+    """The inputs of a stage: what each dep is, params file -> key -> value, and the variables of the environment,
+    of which only the declared ones count."""
+    values = {name: environment.get(name) for name in stage.env}
+    return Inputs(
+        cmd=stage.cmd,
+        wdir=stage.wdir,
+        deps={path: str(deps[path]) for path in stage.deps},
+        params={file: {key: plain(value) for key, value in of.items()} for file, of in params.items()},
+        env={name: env_digest(value) for name, value in values.items()},
+        outs={out.path: out.kind for out in stage.outs},
+        env_shown={name: _shown(name, value) for name, value in values.items() if value is not None},
+    )
+
+
+def env_digest(value: str | None) -> Digest | None:
+    """What stands for a variable's value in the key: a digest, because a value may be a secret."""
+    return None if value is None else tagged("env", value.encode("utf-8", "surrogateescape"))
+
+
+def _shown(name: str, value: str) -> str:
+    if says_secret(name):
+        return MASK
+    return redact(value[:200].encode("utf-8", "replace").decode())
+
+
+def plain(value: Any) -> Any:
+    """A param's value in a form that JSON can say without two values becoming one."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        return value if _LEAST <= value <= _MOST else {"$int": str(value)}
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"$float": str(value)}
+    if isinstance(value, datetime.datetime):
+        return {"$datetime": value.isoformat()}
+    if isinstance(value, datetime.date):
+        return {"$date": value.isoformat()}
+    if isinstance(value, datetime.time):
+        return {"$time": value.isoformat()}
+    if isinstance(value, bytes | bytearray):
+        return {"$bytes": value.hex()}
+    if isinstance(value, Mapping):
+        return _mapping(value)
+    if isinstance(value, Sequence):
+        return [plain(item) for item in value]
+    raise TypeError(f"a param's value cannot be a {type(value).__name__}")
+
+
+def _mapping(value: Mapping[Any, Any]) -> dict[str, Any]:
+    if all(isinstance(key, str) and not key.startswith("$") for key in value):
+        return {key: plain(item) for key, item in value.items()}
+    pairs = [[plain(key), plain(item)] for key, item in value.items()]
+    return {"$map": sorted(pairs, key=lambda pair: canonical(pair[0]))}
+
+
+def chosen(stage: Stage, values: Values) -> dict[str, dict[str, Any]]:
+    """The values of a stage's params that are there: params file -> dotted key -> value."""
+    found: dict[str, dict[str, Any]] = {}
+    for param in stage.params:
+        place = locate(values[param.file], param.key) if param.file in values else None
+        if place is not None:
+            found.setdefault(param.file, {})[param.key] = value_at(values[param.file], place)
+    return found
