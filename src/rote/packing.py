@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -24,6 +26,7 @@ PROBE = 1 << 16
 _QUEUE = 6
 _SKIP = 8
 _UPLOADS = 2
+_MARGIN = 4 << 20
 
 Bytes = bytes | bytearray | memoryview
 
@@ -62,8 +65,8 @@ class Packer:
         self._threads: ThreadPoolExecutor | None = None
         self._uploader: ThreadPoolExecutor | None = None
         self._waiting: deque[tuple[int, Any, Bytes, list[int], bytes]] = deque()
-        self._uploads: deque[tuple[Future[str], bytearray]] = deque()
-        self._free: list[bytearray] = []
+        self._uploads: deque[tuple[Future[str], mmap.mmap]] = deque()
+        self._free: list[mmap.mmap] = []
         self._foreign: dict[tuple[int, int], int] = {}
         self._numbers: dict[str, int] = {}
         self._skip = 0
@@ -183,7 +186,7 @@ class Packer:
         self, data: Bytes, length: int, codec: int, kind: int, chunks: tuple[Sequence[int], bytes]
     ) -> tuple[int, int]:
         if self._open is None:
-            self._open = _Filling(len(self.names), self._free.pop() if self._free else bytearray(1 << 16))
+            self._open = _Filling(len(self.names), self._free.pop() if self._free else _memory(self._limit + _MARGIN))
             self.names.append("")
         filling = self._open
         offset = filling.append(data)
@@ -241,7 +244,7 @@ class Packer:
 class _Filling:
     """A pack that is being filled. Its buffer is used again for another one: fresh memory costs time."""
 
-    def __init__(self, number: int, buffer: bytearray) -> None:
+    def __init__(self, number: int, buffer: mmap.mmap) -> None:
         self.number = number
         self.buffer = buffer
         self.fill = 0
@@ -252,10 +255,19 @@ class _Filling:
     def append(self, data: Bytes) -> int:
         begin, end = self.fill, self.fill + len(data)
         if end > len(self.buffer):
-            self.buffer.extend(bytes(max(len(self.buffer), end - len(self.buffer))))
-        memoryview(self.buffer)[begin:end] = data
+            larger = _memory(2 * end)
+            larger[:begin] = memoryview(self.buffer)[:begin]
+            self.buffer = larger
+        self.buffer[begin:end] = data
         self.fill = end
         return begin
+
+
+def _memory(size: int) -> mmap.mmap:
+    """Memory that costs nothing until it is used."""
+    if sys.platform == "win32":
+        return mmap.mmap(-1, size)
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 def _compress(data: Bytes) -> bytes:
