@@ -1,0 +1,61 @@
+"""The seeds find what they are there to find: without a safeguard, the real code soon loses something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from test_seeds import act
+
+from rote import conditional, roots, transactions
+from rote.errors import StoreError
+from rote.fence import Sight
+from rote.readback import Verdict, in_force, judge
+from rote.record import COMMITTED, LIVE
+from rote.transactions import Write
+
+open_txn, see, hang = Write._open, Write._see, Write._hang
+
+
+def applied_is_failure(sent: bytes, expected: str | None, found: bytes | None, etag: str | None) -> Verdict:
+    verdict = judge(sent, expected, found, etag)
+    return Verdict.THEIRS if verdict is Verdict.MINE else verdict
+
+
+def not_applied_is_success(
+    sent: bytes, expected: str | None, found: bytes | None, etag: str | None
+) -> Verdict:
+    verdict = judge(sent, expected, found, etag)
+    return Verdict.MINE if verdict is Verdict.UNTOUCHED else verdict
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "without"),
+    [
+        pytest.param(Write, "_check", lambda self, pins: None, id="no second look at the fence"),
+        pytest.param(Write, "_exists", lambda self, key: True, id="a cache is believed"),
+        pytest.param(
+            Write,
+            "_see",
+            lambda self, p, sight: see(self, p, Sight(sight.data, frozenset())),
+            id="candidates reused",
+        ),
+        pytest.param(Write, "_open", lambda self, packs=(), snapshots=(): open_txn(self), id="no pins"),
+        pytest.param(
+            Write, "_hang", lambda self, key, wanted, state: hang(self, key, wanted, LIVE), id="live at once"
+        ),
+        pytest.param(transactions, "over", lambda former: None, id="the former root is forgotten"),
+        pytest.param(
+            roots, "in_force", lambda root, state=None: in_force(root, COMMITTED), id="pending is believed"
+        ),
+        pytest.param(conditional, "judge", applied_is_failure, id="a lost reply is a failure"),
+        pytest.param(conditional, "judge", not_applied_is_success, id="a lost reply is a success"),
+    ],
+)
+def test_without(
+    owner: object, name: str, without: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner, name, without)
+    with pytest.raises((AssertionError, StoreError)):
+        for seed in range(3000):
+            act(seed)
