@@ -261,9 +261,11 @@ def test_a_store_that_went_away(place: Place) -> None:
     place.write("data/x.txt", "x")
     place.rote("add", "data")
     (place.root / ".rote/store").rename(place.root / ".rote/elsewhere")
-    told = place.rote("checkout", code=None)
-    assert told.code == 1
-    mentions(told, ".rote/store")
+    (place.root / "data/x.txt").unlink()
+    mentions(place.rote("checkout", code=1), ".rote/store")
+    assert not (place.root / ".rote/store").exists(), "no empty store is founded where one should be"
+    (place.root / ".rote/elsewhere").rename(place.root / ".rote/store")
+    place.rote("checkout")
     assert place.read("data/x.txt") == "x"
 
 

@@ -104,13 +104,11 @@ def run(args: list[str]) -> int:
     """Run one command line and return its exit code."""
     show_traceback = "--traceback" in args
     try:
-        rote_command.main(args, prog_name="rote", standalone_mode=False)
+        code = rote_command.main(args, prog_name="rote", standalone_mode=False)
     except RoteError as e:
         if show_traceback:
             raise
         show_error(e)
-        return e.exit_code
-    except click.exceptions.Exit as e:
         return e.exit_code
     except click.Abort:
         return 130
@@ -124,4 +122,4 @@ def run(args: list[str]) -> int:
         # The reader went away (`rote runs | head`): end as other commands do, without a message.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    return 0
+    return code if isinstance(code, int) else 0

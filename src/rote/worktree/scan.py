@@ -39,10 +39,11 @@ class Scan:
     """One look at a folder tree. After `run`: `stretches` in path order, `listings`, and `linked`, the paths that are
     links (or lie where they do because a folder above is one: only the link itself is named)."""
 
-    def __init__(self, root: str, known: dict[str, bytes]) -> None:
-        """`root` is the absolute path of the folder; `known` the names of folders (by prefix, joined by NUL) that
+    def __init__(self, root: str, known: dict[str, bytes], shown_as: str = "") -> None:
+        """`root` is the absolute path of the folder, which errors call `shown_as`; `known` the names of folders (by prefix, joined by NUL) that
         were found sound before and need not be judged again."""
         self.root = root
+        self._shown_as = f"{shown_as}/" if shown_as else ""
         self._real: str | None = None
         self._known = known
         self._troubles: list[tuple[str, str]] = []
@@ -64,7 +65,7 @@ class Scan:
             else:
                 pending.extend(reversed(list(self._folder(*item))))
         if self._troubles:
-            raise refusal(self._troubles)
+            raise refusal([(self._shown_as + path, why) for path, why in self._troubles])
 
     def _folder(
         self, prefix: str, above: tuple[tuple[int, int], ...]

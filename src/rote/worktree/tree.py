@@ -114,7 +114,7 @@ class WorkTree:
 
     def _scan_folder(self) -> list[Stretch]:
         known = {f.prefix: f.names for f in self._old.folders} if self._old else {}
-        scan = Scan(self._full, known)
+        scan = Scan(self._full, known, self._path)
         scan.run()
         self.linked += scan.linked
         self._listings = scan.listings
@@ -145,7 +145,8 @@ class WorkTree:
                     path = rows.listing.prefix + rows.listing.names[index]
                     full = self._full if self._single else os.path.join(self._full, path)
                     if unreadable(full, mode):
-                        troubles.append((self._path if self._single else path, "it may not be read"))
+                        named = self._path if self._single else f"{self._path}/{path}"
+                        troubles.append((named, "it may not be read"))
         if troubles:
             raise refusal(troubles)
 
