@@ -58,7 +58,7 @@ ONLY_IN = {
     "subprocess": {"vcs", "executors"},
     "fcntl": {"stores", "worktree", "landing"},
     "pyfastcdc": {"chunking"},
-    "zstandard": {"nodes", "packs", "packing", "ingest", "snapshots"},
+    "zstandard": {"nodes", "packs", "packing", "ingest", "snapshots", "recording"},
     "socket": {"machine", "worktree", "stores"},
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -188,8 +189,9 @@ def test_names_of_every_kind(repo: Path) -> None:
         "*.py",
         ":(top)x",
         "-dash",
-        os.fsdecode(b"\xff\xfe"),
     ]
+    if sys.platform == "linux":  # other systems refuse names that are not UTF-8 themselves
+        names.append(os.fsdecode(b"\xff\xfe"))
     for name in names:
         (repo / name).write_text(name, errors="surrogateescape")
     git(repo, "add", ".")
