@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import platform
 import re
 import socket
 import sys
@@ -22,6 +20,8 @@ def host(environment: Mapping[str, str] | None = None) -> Host:
     metadata is opened, so that this costs a millisecond. Where a virtual environment is active that is not rote's own,
     a stage's `python` is that one, and so it is the one recorded.
     """
+    import platform  # only a run that is recorded needs it; `by` is asked for at every start
+
     env = os.environ if environment is None else environment
     other = _active(env)
     if other:
@@ -59,6 +59,8 @@ def by(environment: Mapping[str, str] | None = None) -> str:
     env = os.environ if environment is None else environment
     user = env.get("LOGNAME") or env.get("USER") or env.get("USERNAME")
     if not user:
+        import getpass  # hardly ever needed, and not cheap to start
+
         try:
             user = getpass.getuser()
         except (KeyError, OSError):

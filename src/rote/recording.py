@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator
 
 import msgspec
-import zstandard
 from blake3 import blake3
 
 from rote import conditional
@@ -43,6 +42,8 @@ class Item(msgspec.Struct, frozen=True):
 
 def pack_segment(items: list[Item]) -> bytes:
     """The stored form of a live segment."""
+    import zstandard  # a run in which nothing was said need not load it
+
     parts = []
     for item in items:
         name = item.stage.encode("ascii")
@@ -53,6 +54,8 @@ def pack_segment(items: list[Item]) -> bytes:
 
 def unpack_segment(data: bytes, where: str) -> Iterator[Item]:
     """The items of a stored segment. Raises Corrupt, with `where`."""
+    import zstandard  # as in pack_segment
+
     frame = data[len(MAGIC) + 32 :]
     if data[: len(MAGIC)] != MAGIC or blake3(frame).digest() != data[len(MAGIC) : len(MAGIC) + 32]:
         raise Corrupt("this piece of a log is damaged: its digest does not fit its content", where=where)
