@@ -198,6 +198,8 @@ class StoreCheck:
                 paths.append(node.first)
                 files += node.files
                 continue
+            if own != pack and pack not in (record.packs[other] for other in node.into):
+                continue
             found = list(self._harmed(node, own, pack, bad[pack]))
             paths += found
             files += len(found)
