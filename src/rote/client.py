@@ -74,33 +74,39 @@ class Model:
         there is nothing new. While the store cannot be reached and a copy is here: False, and `problem` says why.
         Raises as `path`; the version that is in use stays in use then."""
         with self._lock:
-            self.problem = None
             before = self._verified or self._sound_current()
-            try:
-                found = self._update(before)
-            except StoreUnavailable as e:
-                if before is None:
-                    raise
-                self.problem = e
-                _log.warning("%s@%s: %s; serving %s", self.name, self.alias, e, before.version)
-                found = before
-            self._verified = found
+            found = self._follow(before)
             return before is None or found.folder != before.folder
 
     def _in_use(self) -> CurrentVersion:
         with self._lock:
-            if self._verified is None:
-                here = self._sound_current()
-                try:
-                    self.refresh()
-                except RoteError as e:
-                    if here is None:
-                        raise
-                    self.problem = e
-                    self._verified = here
-                    _log.warning("%s@%s: %s; serving %s", self.name, self.alias, e, here.version)
-            assert self._verified is not None
-            return self._verified
+            if self._verified is not None:
+                return self._verified
+            here = self._sound_current()
+            try:
+                return self._follow(here)
+            except RoteError:
+                if here is None:
+                    raise
+                return here
+
+    def _follow(self, here: CurrentVersion | None) -> CurrentVersion:
+        self._verified = here
+        self.problem = None
+        try:
+            self._verified = self._update(here)
+        except RoteError as e:
+            if here is None:
+                raise
+            self._stay(here, e)
+            if not isinstance(e, StoreUnavailable):
+                raise
+        assert self._verified is not None
+        return self._verified
+
+    def _stay(self, here: CurrentVersion, why: RoteError) -> None:
+        self.problem = why
+        _log.warning("%s@%s: %s; serving %s", self.name, self.alias, why, here.version)
 
     def _sound_current(self) -> CurrentVersion | None:
         """The version in use as the cache tells, if its files are what they should be."""
@@ -156,9 +162,10 @@ class Model:
                 where=self._cache.folder,
                 next="check the disk",
             )
-        previous = (
-            current.folder if current and current.folder != folder else current.previous if current else None
-        )
+        previous = None
+        if current:
+            # A copy that replaces a damaged one of the same version leaves the version before as it was.
+            previous = current.previous if current.snapshot == channel.snapshot.id else current.folder
         new = CurrentVersion(
             model=self.name,
             alias=self.alias,

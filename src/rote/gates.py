@@ -343,24 +343,23 @@ def _shown(value: Decimal | None) -> float | None:
     return number if _finite(number) else None
 
 
-def _evaluate(gate: GateExpr, scope: _Scope) -> GateVerdict:
-    value: Decimal | None = None
-    threshold: Decimal | None = None
-    nobody = ""
-    why = ""
+def _side(term: Term, scope: _Scope) -> tuple[Decimal | None, str, str]:
+    """A term's value; or why it cannot be decided; or which alias has no holder."""
     try:
-        try:
-            value = scope.value(gate.left)
-        except _Nobody as e:
-            nobody = str(e)
-        try:
-            threshold = scope.value(gate.right)
-        except _Nobody as e:
-            nobody = str(e)
+        return scope.value(term), "", ""
     except _Undecided as e:
-        why = str(e)
-    if why or value is None or threshold is None:
-        passed, why = (False, why) if why else (True, nobody)
+        return None, str(e), ""
+    except _Nobody as e:
+        return None, "", str(e)
+
+
+def _evaluate(gate: GateExpr, scope: _Scope) -> GateVerdict:
+    value, why, nobody = _side(gate.left, scope)
+    threshold, why_too, nobody_too = _side(gate.right, scope)
+    if why or why_too:
+        passed, why = False, why or why_too
+    elif value is None or threshold is None:
+        passed, why = True, nobody or nobody_too
     else:
         passed = _COMPARE[gate.compare](value, threshold)
         why = "" if passed else f"{float(value):.6g} is {_REASON[gate.compare]} {float(threshold):.6g}"

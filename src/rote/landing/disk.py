@@ -48,7 +48,8 @@ def digest_of_file(path: str) -> Digest | None:
     try:
         if os.path.islink(path) or not os.path.isfile(path):
             return None
-        return Digest(blake3(max_threads=blake3.AUTO).update_mmap(path).hexdigest())
+        # One thread: BLAKE3's threads do not outlive a fork, and applications fork after they have loaded a model.
+        return Digest(blake3().update_mmap(path).hexdigest())
     except OSError:
         return None
 
