@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -73,9 +74,9 @@ class Composed:
         raise ValueError(f"{path} is of no part")
 
     @contextmanager
-    def map(self, path: str, size: int) -> Iterator[memoryview]:
+    def stream(self, path: str, size: int) -> Iterator[Callable[[memoryview], int]]:
         """As `read`."""
-        yield memoryview(self.read(path, size))
+        yield io.BytesIO(self.read(path, size)).readinto
 
     def seen(self, batch: Columns) -> None:
         """Nothing is remembered: these files lie in the store."""

@@ -9,8 +9,8 @@ from rote.ids import Digest, SnapshotId
 from rote.nodes import Rows, ends, logical, node_id, snapshot_id
 from rote.ports import Columns, Progress, Tree
 
-MAPPED = 8 << 20
-"""Files of so many bytes and more are mapped, not read."""
+LARGE = 8 << 20
+"""Files of so many bytes and more are read piece by piece."""
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -85,11 +85,11 @@ def identify(tree: Tree, progress: Progress) -> Identity:
 
 def content_digest(tree: Tree, path: str, size: int) -> bytes:
     """The digest of a file's bytes. Raises Changed."""
-    if size < MAPPED:
+    if size < LARGE:
         return blake3(tree.read(path, size)).digest()
-    with tree.map(path, size) as view:
-        hasher = blake3(max_threads=blake3.AUTO)
-        for begin in range(0, size, MAPPED):
-            with view[begin : begin + MAPPED] as part:
-                hasher.update(part)
-        return hasher.digest()
+    memory = memoryview(bytearray(LARGE))
+    hasher = blake3(max_threads=blake3.AUTO)
+    with tree.stream(path, size) as fill:
+        while got := fill(memory):
+            hasher.update(memory[:got])
+    return hasher.digest()

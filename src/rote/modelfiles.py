@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import io
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rote.errors import Refused
@@ -136,8 +137,8 @@ class _OneFile:
         return self._data
 
     @contextmanager
-    def map(self, path: str, size: int) -> Iterator[memoryview]:
-        yield memoryview(self._data)
+    def stream(self, path: str, size: int) -> Iterator[Callable[[memoryview], int]]:
+        yield io.BytesIO(self._data).readinto
 
     def seen(self, batch: Columns) -> None:
         """Nothing is remembered: the file is in git."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from rote.chunking import Cutter
+from rote.errors import Changed
+from rote.ids import shown
 from rote.locating import Location, Locator, Pieced
 from rote.ports import Tree
 from rote.record import StoreInfo
@@ -44,11 +46,11 @@ class Piecer:
             found = _Found(self._locator)
             found.take(view, lengths, _digests(view, lengths) if len(lengths) > 1 else [digest])
             return digest, found.location()
-        with tree.map(path, size) as view:
-            return self._stream(view, size)
+        with tree.stream(path, size) as fill:
+            return self._stream(fill, path, size)
 
-    def _stream(self, view: memoryview, size: int) -> tuple[bytes, Location]:
-        """Segment by segment, each copied first, so that the cut, both digests and the pack see the same bytes."""
+    def _stream(self, read: Callable[[memoryview], int], path: str, size: int) -> tuple[bytes, Location]:
+        """Segment by segment, each read once, so that the cut, both digests and the pack see the same bytes."""
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor  # only large files need it: start-up time
 
@@ -63,10 +65,13 @@ class Piecer:
             segment, turn = memoryview(self._buffers[turn]), (turn + 1) % _BUFFERS
             fill = len(rest)
             segment[:fill] = rest
-            read = min(self._segment - fill, size - at)
-            segment[fill : fill + read] = view[at : at + read]
-            at += read
-            segment = segment[: fill + read]
+            segment = segment[: min(self._segment, fill + size - at)]
+            while fill < len(segment):
+                got = read(segment[fill:])
+                if not got:
+                    raise Changed(f"{shown(path)} became shorter while it was being read", safe="nothing was saved")
+                fill += got
+                at += got
             lengths = self._cutter.cut(segment, at == size)
             cut = sum(lengths)
             rest = segment[cut:]

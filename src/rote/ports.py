@@ -99,8 +99,10 @@ class Tree(Protocol):
     def read(self, path: str, size: int) -> bytes:
         """A whole file. Raises Changed if it is not `size` bytes long or changed while it was read."""
 
-    def map(self, path: str, size: int) -> AbstractContextManager[memoryview]:
-        """A large file as memory. Raises Changed as `read`, also on leaving the context."""
+    def stream(self, path: str, size: int) -> AbstractContextManager[Callable[[memoryview], int]]:
+        """A large file, piece by piece: the function fills memory of the caller's from where it stopped before, and
+        returns how many bytes it got (0 at the end). Raises Changed as `read`, also on leaving the context. Not
+        mapped: a mapped file that somebody cuts short kills the process."""
 
     def seen(self, batch: Columns) -> None:
         """Every digest of this batch is now known: remember them with the stat the files had."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import mmap
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import msgspec
@@ -247,20 +246,20 @@ class WorkTree:
         return data
 
     @contextmanager
-    def map(self, path: str, size: int) -> Iterator[memoryview]:
-        """A large file as memory. Raises Changed when it is opened, and on leaving."""
+    def stream(self, path: str, size: int) -> Iterator[Callable[[memoryview], int]]:
+        """A large file, piece by piece. Raises Changed when it is opened, and on leaving; BadPath."""
         descriptor = self._open(path)
         try:
             self._still(descriptor, path, size, os.fstat(descriptor).st_size)
-            if not size:
-                yield memoryview(b"")
-                return
-            mapped = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)
-            view = memoryview(mapped)
-            try:
-                yield view
-            finally:
-                _close(view, mapped)
+            with open(descriptor, "rb", buffering=0, closefd=False) as file:
+
+                def fill(memory: memoryview) -> int:
+                    try:
+                        return file.readinto(memory) or 0
+                    except OSError as e:
+                        raise BadPath(f"cannot read {shown(path, 200)}: {e.strerror}", where=self._path) from e
+
+                yield fill
             self._still(descriptor, path, size, os.fstat(descriptor).st_size)
         finally:
             os.close(descriptor)
@@ -312,12 +311,3 @@ def _hint(rows: _Rows, hints: Hints) -> None:
         hint = hints.get(prefix + name)
         if hint is not None and rows.digests[index] is None and rows.row(index) == hint[0]:
             rows.digests[index] = hint[1]
-
-
-def _close(view: memoryview, mapped: mmap.mmap) -> None:
-    """Unmap; where a reader still holds a slice (it is failing already) the memory goes with the slice."""
-    try:
-        view.release()
-        mapped.close()
-    except BufferError:
-        return
