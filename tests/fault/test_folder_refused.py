@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import subprocess
@@ -147,8 +148,6 @@ def test_a_reply_that_a_network_disk_lost_is_recognized(store: FolderStore, monk
 
 
 def test_no_locks_is_told(store: FolderStore, monkeypatch) -> None:
-    import fcntl
-
     def flock(fd: int, how: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
