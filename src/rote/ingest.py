@@ -120,6 +120,7 @@ class _Saving:
         )
         self.locator = Locator(self._packer, write, Snapshots(store), self._parent, known)
         self._piecer = Piecer(self.locator, info)
+        self._spots = self.locator.spots
         self._cutting = Cutting()
         self._locations: list[Location | None] = []
         self._group = _Group(self._packer)
@@ -141,11 +142,12 @@ class _Saving:
         if unread:
             sizes = batch.sizes
             look = self.locator.has_hints and sum(sizes[row] for row in unread) >= self.few
+            if look:
+                for row in unread:
+                    self.locator.near(batch.paths[row])
+            read, paths, digests = self._read, batch.paths, batch.digests
             for row in unread:
-                path = batch.paths[row]
-                if look:
-                    self.locator.near(path)
-                batch.digests[row], locations[row] = self._read(tree, path, sizes[row], look)
+                digests[row], locations[row] = read(tree, paths[row], sizes[row], look)
             tree.seen(batch)
         self._locations += locations
         for node in self._cutting.add(batch):
@@ -156,13 +158,14 @@ class _Saving:
             return self._piecer.save(tree, path, size)
         data = tree.read(path, size)
         digest = blake3(data).digest()
-        if not data:
-            return digest, EMPTY
-        spot = self.locator.spots.get(digest)
-        if spot is None and look:
-            spot = self.locator.find(digest)
+        spot = self._spots.get(digest)
         if spot is None:
-            spot = self.locator.spots[digest] = self._group.add(data, digest)
+            if not data:
+                return digest, EMPTY
+            if look:
+                spot = self.locator.find(digest)
+            if spot is None:
+                spot = self._spots[digest] = self._group.add(data, digest)
         return digest, spot
 
     def _node(self, tree: Tree, node: Columns) -> None:

@@ -88,6 +88,11 @@ class Packer:
         for pool in (self._threads, self._uploader):
             if pool:
                 pool.shutdown(wait=True, cancel_futures=True)
+        # The memory goes now, not when a collector finds the cycle of packer and callbacks.
+        self._open = None
+        self._free.clear()
+        self._uploads.clear()
+        self._waiting.clear()
 
     @property
     def untouched(self) -> bool:
@@ -186,7 +191,9 @@ class Packer:
         self, data: Bytes, length: int, codec: int, kind: int, chunks: tuple[Sequence[int], bytes]
     ) -> tuple[int, int]:
         if self._open is None:
-            self._open = _Filling(len(self.names), self._free.pop() if self._free else _memory(self._limit + _MARGIN))
+            self._open = _Filling(
+                len(self.names), self._free.pop() if self._free else _memory(self._limit + _MARGIN)
+            )
             self.names.append("")
         filling = self._open
         offset = filling.append(data)

@@ -35,6 +35,7 @@ class Piecer:
         """End the inner thread."""
         if self._pool:
             self._pool.shutdown(wait=True, cancel_futures=True)
+        self._buffers.clear()
 
     def save(self, tree: Tree, path: str, size: int) -> tuple[bytes, Location]:
         """The digest of a file of at least `chunking.SMALL` bytes, and where it lies now. Raises Changed."""
@@ -69,7 +70,9 @@ class Piecer:
             while fill < len(segment):
                 got = read(segment[fill:])
                 if not got:
-                    raise Changed(f"{shown(path)} became shorter while it was being read", safe="nothing was saved")
+                    raise Changed(
+                        f"{shown(path)} became shorter while it was being read", safe="nothing was saved"
+                    )
                 fill += got
                 at += got
             lengths = self._cutter.cut(segment, at == size)
