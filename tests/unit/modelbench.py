@@ -70,10 +70,10 @@ class Commits:
 
 
 class Bench:
-    def __init__(self, *, commits=None, store=None):
+    def __init__(self, *, commits=None, store=None, seed=0):
         self.inner = store or MemoryStore()
         self.store = CountingStore(self.inner)
-        self.clock = StillClock()
+        self.clock = StillClock(seed=seed)  # two benches on one store need tokens of their own
         self.info = founding.found(self.store, self.clock)
         self.roots = Roots(self.store)
         self.transactions = Transactions(self.store, self.clock, BY)

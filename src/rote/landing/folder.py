@@ -48,16 +48,17 @@ class Folder:
             disk.remove_tree(new)
 
     def _place(self, new: str, manifest: Manifest, old: Manifest | None) -> None:
+        in_use = self._in_use()
         try:
-            os.rename(new, self.folder)  # works where nothing is, or an empty folder
+            if not in_use:
+                os.rename(new, self.folder)  # works where nothing is, or an empty folder
+                return
         except OSError:
             if not os.path.isdir(self.folder):
                 raise
-        else:
-            return
         former = {f.path: f for f in old.files} if old else {}
         self._refuse_losses(manifest, former)
-        if self._only_fetched(former) and not self._in_use():
+        if not in_use and self._only_fetched(former):
             os.chmod(new, os.stat(self.folder).st_mode & 0o7777)
             if disk.exchange(new, self.folder):
                 return
