@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 from modelbench import CHANNEL, Bench, noise, tree
 
 from rote.client import Model
-from rote.errors import BadName, Corrupt, Missing, StoreUnavailable
+from rote.errors import BadName, Corrupt, Missing, StoreFull, StoreUnavailable
 from rote.stores.folder import FolderStore
 from rote.testing.faults import Fault, FaultyStore
 
@@ -298,3 +301,39 @@ def test_a_store_in_a_folder_by_its_path(tmp_path, monkeypatch):
 def test_the_default_cache_is_below_the_users(bench, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert (tmp_path / "xdg" / "rote" / "models") in Model(bench.store, "digits").path().parents
+
+
+def test_a_full_disk_leaves_what_is_in_use(bench, tmp_path):
+    model = Model(bench.store, "digits", cache=tmp_path / "c")
+    model.path()
+    bench.release(THREE, promote="prod")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(StoreFull) as caught:
+            model.refresh()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.safe == "what was in use before is untouched"
+    assert served(model) == ONE["model"]
+    assert model.refresh()
+    assert served(model) == THREE["model"]
+
+
+def test_processes_share_a_cache(tmp_path):
+    bench = Bench(store=FolderStore(str(tmp_path / "store")))
+    bench.release(ONE, promote="prod")
+    code = (
+        "import sys; from rote.client import Model; m = Model(sys.argv[1], 'digits', cache=sys.argv[2]);"
+        "sys.stdin.readline(); p = m.path(); assert (p / 'model' / 'labels.txt').read_bytes() == b'0\\n1\\n'; print(p)"
+    )
+    argv = [sys.executable, "-c", code, str(tmp_path / "store"), str(tmp_path / "c")]
+    pipe = subprocess.PIPE
+    processes = [subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True) for _ in range(4)]
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    found = {process.communicate()[0].strip() for process in processes}
+    assert [process.returncode for process in processes] == [0] * 4
+    assert found == {str(Model(str(tmp_path / "store"), "digits", cache=tmp_path / "c").path())}
+    assert len(versions(tmp_path / "c")) == 1
