@@ -12,8 +12,8 @@ from typing import Any
 class Interrupts:
     """While in this context, a signal that asks this process to end calls `interrupted` with the signal's name.
 
-    `interrupted` is called in the main thread, between two instructions of whatever it does there: it must not block, nor
-    take a lock that the main thread may hold. Outside of the main thread signals are left as they are.
+    `interrupted` is called in the main thread, between two instructions of whatever it does there: it must not block,
+    nor take a lock that the main thread may hold. Outside of the main thread signals are left as they are.
     """
 
     def __init__(self, interrupted: Callable[[str], None]) -> None:

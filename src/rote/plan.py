@@ -20,8 +20,8 @@ ABSENT = "(absent)"
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that differs from the last result. `kind` is `command`, `dep`, `param`, `env`, `out` or `wdir`; `name`
-    is the path, `file:key` or variable (empty for command and wdir); `old` and `new` are the values before and now, `ABSENT` where
-    there is none. A dep's value is its snapshot id."""
+    is the path, `file:key` or variable (empty for command and wdir); `old` and `new` are the values before and now,
+    `ABSENT` where there is none. A dep's value is its snapshot id."""
 
     kind: str
     name: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -83,23 +83,32 @@ def plain(value: Any) -> Any:
     """A param's value in a form that JSON can say without two values becoming one."""
     if value is None or isinstance(value, bool | str):
         return value
-    if isinstance(value, int):
-        return value if _LEAST <= value <= _MOST else {"$int": str(value)}
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {"$float": str(value)}
-    if isinstance(value, datetime.datetime):
-        return {"$datetime": value.isoformat()}
-    if isinstance(value, datetime.date):
-        return {"$date": value.isoformat()}
-    if isinstance(value, datetime.time):
-        return {"$time": value.isoformat()}
-    if isinstance(value, bytes | bytearray):
-        return {"$bytes": value.hex()}
     if isinstance(value, Mapping):
         return _mapping(value)
-    if isinstance(value, Sequence):
+    if isinstance(value, list | tuple):
         return [plain(item) for item in value]
+    fits = (isinstance(value, int) and _LEAST <= value <= _MOST) or (
+        isinstance(value, float) and math.isfinite(value)
+    )
+    return value if fits else _marked(value)
+
+
+def _marked(value: Any) -> dict[str, str]:
+    """What JSON cannot say; a datetime is a date, so the order counts."""
+    for kind, mark, text in _MARKS:
+        if isinstance(value, kind):
+            return {mark: text(value)}
     raise TypeError(f"a param's value cannot be a {type(value).__name__}")
+
+
+_MARKS: tuple[tuple[type, str, Callable[[Any], str]], ...] = (
+    (int, "$int", str),
+    (float, "$float", str),
+    (datetime.datetime, "$datetime", datetime.datetime.isoformat),
+    (datetime.date, "$date", datetime.date.isoformat),
+    (datetime.time, "$time", datetime.time.isoformat),
+    (bytes, "$bytes", bytes.hex),
+)
 
 
 def _mapping(value: Mapping[Any, Any]) -> dict[str, Any]:

@@ -17,19 +17,18 @@ SRC = Path(__file__).parents[2] / "src" / "rote"
 
 WORDS = {"errors", "ids", "paths", "encoding", "snapshot", "pointer", "pipeline", "record", "_version"}
 LAWS = {
-    "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "gates", "versions", "readback",
-    "query", "querysql", "pickles", "redaction", "rooted",
+    "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "metrics", "gates", "versions", "readback",
+    "query", "querysql", "pickles", "redaction", "rooted", "metrics",
 }  # fmt: skip
 PORTS = {"ports"}
 SERVICES = {
-    "packs", "packing", "ingest", "known", "composing", "identity", "locating", "noding", "piecing", "reading",
-    "snapshots", "transactions", "roots", "founding", "check", "stats",
-    "conditional", "fence",
-    "data", "results", "planning", "runner", "stagework", "interrupts", "recording", "runs", "comparing",
-    "catalogue", "registry", "releasing", "channels", "delivery",
+    "packs", "packing", "piecing", "ingest", "identity", "known", "snapshots", "transactions", "conditional", "fence",
+    "roots", "founding", "check", "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",
+    "interrupts", "recording", "runs", "comparing", "catalogue", "registry", "releasing", "modelfiles", "channels",
+    "delivery", "reading",
 }  # fmt: skip
 ADAPTERS = {"stores", "executors", "worktree", "landing", "machine", "vcs", "clock"}
-WIRING = {"config", "project", "wiring"}
+WIRING = {"config", "project", "wiring", "founded", "revisions", "operating"}
 FACES = {"cli", "client", "__init__", "__main__"}
 SIDE = {"testing"}
 FLOOR = {

@@ -1,9 +1,10 @@
 """One small shell that outlives this process by a moment, and kills the stages it has left behind.
 
-A stage must not go on after rote was killed, also by a signal that no process can handle: it would write outs that the next run
-takes for its own. The guard reads a pipe whose only writers are this process and, for a moment each, the shells of
-starting stages. A stage's shell writes `+GROUP` by itself before it does anything else, so there is no moment at which a stage
-runs unknown to the guard. When the pipe ends, this process is gone, and the guard kills every group that is left.
+A stage must not go on after rote was killed, also by a signal that no process can handle: it would write outs that the
+next run takes for its own. The guard reads a pipe whose only writers are this process and, for a moment each, the
+shells of starting stages. A stage's shell writes `+GROUP` by itself before it does anything else, so there is no
+moment at which a stage runs unknown to the guard. When the pipe ends, this process is gone, and the guard kills every
+group that is left.
 """
 
 from __future__ import annotations

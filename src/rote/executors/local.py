@@ -164,8 +164,8 @@ class LocalProcess:
             rest.register(self._reading, select.POLLIN | select.POLLHUP)
             while rest.poll(self._patience) and self._read():
                 pass
-        except BaseException as e:
-            self._trouble = e  # raised by wait()
+        except BaseException as e:  # noqa: BLE001  # kept whole, and raised by wait()
+            self._trouble = e
             self._kill()
 
     def _read(self) -> bool:

@@ -1,0 +1,163 @@
+"""Results on their way into the store while the next stages run already."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from rote.data import Data
+from rote.errors import RoteError
+from rote.ids import RunId, StageKey
+from rote.ports import Clock
+from rote.record import Result
+from rote.results import Last, LastResults, Results, result_key
+from rote.snapshot import SnapshotRef
+from rote.stagekey import Inputs
+from rote.stagework import Done
+from rote.transactions import Beaten, Transactions, Write
+
+
+class Item(msgspec.Struct, kw_only=True):
+    """A finished stage whose outs are to be saved. Without `key` its outs are saved for the run alone, and no result is
+    made."""
+
+    stage: str
+    key: StageKey | None
+    inputs: Inputs
+    done: Done
+    replace: bool = False
+    refs: dict[str, SnapshotRef] = {}
+    trouble: RoteError | None = None
+    beaten_by: RunId | None = None
+
+
+class Committer:
+    """Saves outs and results from a thread of its own: all that wait, in one transaction.
+
+    A stage that needs an out reads it in the working tree, so it need not wait for the store. A result is in force
+    when its transaction is committed; if this process dies before that, the stage runs again next time.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        transactions: Transactions,
+        results: Results,
+        last: LastResults,
+        clock: Clock,
+        run: RunId,
+        *,
+        fresh: bool = False,
+    ) -> None:
+        self._data = data
+        self._transactions = transactions
+        self._results = results
+        self._last = last
+        self._clock = clock
+        self._run = run
+        self._fresh = fresh
+        self._condition = threading.Condition()
+        self._waiting: list[Item] = []
+        self._closed = False
+        self._unforeseen: BaseException | None = None
+        self._thread: threading.Thread | None = None
+
+    def add(self, item: Item) -> None:
+        """Take a finished stage."""
+        with self._condition:
+            self._waiting.append(item)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="rote-commit", daemon=True)
+                self._thread.start()
+            self._condition.notify()
+
+    def close(self) -> None:
+        """Wait until everything is saved. What went wrong stands in the items."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify()
+        if self._thread is not None:
+            self._thread.join()
+        if self._unforeseen is not None:
+            raise self._unforeseen
+
+    def _work(self) -> None:
+        try:
+            while batch := self._next():
+                self._commit(batch)
+        except BaseException as e:  # noqa: BLE001  # kept whole, and raised by close()
+            self._unforeseen = e
+
+    def _next(self) -> list[Item]:
+        with self._condition:
+            while not self._waiting and not self._closed:
+                self._condition.wait()
+            batch, self._waiting = self._waiting, []
+            return batch
+
+    def _commit(self, batch: list[Item]) -> None:
+        """All in one transaction; what is refused goes on without what it was refused for."""
+        while batch:
+            try:
+                refs = self._transactions.write(lambda write: self._save(write, batch))
+            except Beaten as e:
+                beaten = next(i for i in batch if i.key and result_key(i.key) == e.key)
+                self._lose(beaten, e)
+                continue
+            except RoteError as e:
+                if len(batch) > 1:  # one of them may be at fault, and the others not
+                    for item in batch:
+                        self._commit([item])
+                else:
+                    batch[0].trouble = e
+                return
+            for item, saved in zip(batch, refs, strict=True):
+                self._finish(item, saved)
+            return
+
+    def _lose(self, item: Item, error: Beaten) -> None:
+        """Somebody made this result meanwhile: theirs stays. Ours, on which later stages of this run may have
+        been built, is saved for this run."""
+        item.key = None
+        item.beaten_by = msgspec.convert(error.root.body, Result).run
+
+    def _save(self, write: Write, batch: Sequence[Item]) -> list[dict[str, SnapshotRef]]:
+        every = []
+        for item in batch:
+            refs = {}
+            for path, id in item.done.ids.items():
+                record = self._data.save(write, path, fresh=self._fresh)
+                if record.id != id:
+                    raise RoteError(
+                        "it changed after the stage that makes it had ended",
+                        where=path,
+                        next="let no other command write it, then run again",
+                    )
+                refs[path] = record.ref()
+            if item.key is not None:
+                self._results.add(write, self._result(item, item.key, refs), replace=item.replace)
+            every.append(refs)
+        return every
+
+    def _result(self, item: Item, key: StageKey, refs: dict[str, SnapshotRef]) -> Result:
+        return Result(
+            stage=item.stage, key=key, outs=refs, metrics=item.done.metrics, run=self._run,
+            seconds=round(item.done.seconds, 3), made=moment(self._clock),
+            inputs=msgspec.to_builtins(item.inputs),
+        )  # fmt: skip
+
+    def _finish(self, item: Item, refs: dict[str, SnapshotRef]) -> None:
+        item.refs = refs
+        for path, ref in refs.items():
+            self._data.saved(path, ref)
+        if item.key is not None:
+            last = Last(key=item.key, run=self._run, made=moment(self._clock), inputs=item.inputs)
+            self._last.put(item.stage, last)
+
+
+def moment(clock: Clock) -> str:
+    """Now, as it stands in records."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock.now()))

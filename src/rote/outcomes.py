@@ -1,0 +1,42 @@
+"""What became of a stage, as a run records it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from rote.errors import RoteError
+from rote.ids import Digest, StageKey
+from rote.pipeline import Stage
+from rote.plan import FROZEN
+from rote.record import StageOutcome
+from rote.stagework import Done, Failure
+
+BAD = ("failed", "stopped", "blocked")
+
+
+def keys_of(stages: Collection[StageOutcome]) -> dict[str, StageKey]:
+    """The stage keys, and of frozen stages without one that they were frozen."""
+    return {o.stage: o.key or StageKey(Digest(FROZEN)) for o in stages}
+
+
+def done(stage: Stage, key: StageKey, left: Done, why: str) -> StageOutcome:
+    """The outcome of a stage that ended well; its outs are added when they are saved."""
+    return StageOutcome(
+        stage=stage.name, outcome="done", key=key, seconds=round(left.seconds, 3), why=why, exit_code=0,
+        metrics=left.metrics,
+    )  # fmt: skip
+
+
+def failed(stage: Stage, key: StageKey, error: RoteError, aside: list[str]) -> StageOutcome:
+    """The outcome of a stage that failed or was stopped; `aside` is where its partial outs are."""
+    exit = error.exit if isinstance(error, Failure) else None
+    why = text_of(error) + (f"; what it had written is in {', '.join(aside)}" if aside else "")
+    return StageOutcome(
+        stage=stage.name, outcome="stopped" if exit and exit.stopped else "failed", key=key,
+        seconds=round(exit.seconds, 3) if exit else 0.0, why=why, exit_code=exit.code if exit else None,
+    )  # fmt: skip
+
+
+def text_of(error: RoteError) -> str:
+    """What happened and what to do next, in one line."""
+    return f"{error} ({error.next})" if error.next else str(error)

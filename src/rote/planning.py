@@ -1,0 +1,142 @@
+"""What a run would do with each stage, and why; nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import msgspec
+
+from rote import plan as law
+from rote.errors import RoteError
+from rote.graph import needed, needs, stage_of
+from rote.ids import SnapshotId
+from rote.pipeline import Pipeline, Stage
+from rote.plan import Decision, Plan, Why
+from rote.record import Result
+from rote.results import LastResults, Results
+from rote.stagekey import Inputs
+from rote.stagework import Stagework
+
+GONE = "it is frozen, and its outs are neither here nor in the store"
+
+
+class _Known(msgspec.Struct):
+    """A stage that was looked at: the decision, its inputs, what its outs are or will be (None: only a run will tell),
+    and whether they lie in the working tree already."""
+
+    decision: Decision
+    inputs: Inputs | None = None
+    outs: dict[str, SnapshotId] | None = None
+    here: bool = False
+
+
+class Planner:
+    """Plans runs of one pipeline."""
+
+    def __init__(self, pipeline: Pipeline, work: Stagework, results: Results, last: LastResults) -> None:
+        self._stages = pipeline.stages
+        self._work = work
+        self._results = results
+        self._last = last
+
+    def plan(self, targets: Collection[str] = (), *, force: bool = False) -> Plan:
+        """What a run of `targets` (stages, or paths of outs; none: all) would do. Raises ConfigError, StoreError."""
+        return Plan([known.decision for known in self._look(targets, force).values()])
+
+    def why(self, target: str) -> Why:
+        """Why a stage would run, or is a hit. Raises ConfigError, StoreError."""
+        name = stage_of(self._stages, target)
+        known = self._look([name], False)[name]
+        last = self._last.get(name)
+        if last is None:
+            return Why(decision=known.decision)
+        changed = law.changes(last.inputs, known.inputs) if known.inputs else []
+        return Why(decision=known.decision, changes=changed, compared_with=last.run, made=last.made)
+
+    def _look(self, targets: Collection[str], force: bool) -> dict[str, _Known]:
+        wanted = needs(self._stages)
+        found: dict[str, _Known] = {}
+        made: dict[str, SnapshotId] = {}
+        for name in needed(self._stages, targets):
+            before = {maker: found[maker] for maker in wanted[name]}
+            known = self._one(self._stages[name], before, made, force)
+            found[name] = known
+            made.update(known.outs or {})
+        return found
+
+    def _one(
+        self, stage: Stage, before: Mapping[str, _Known], made: Mapping[str, SnapshotId], force: bool
+    ) -> _Known:
+        if stage.frozen:
+            return self._frozen(stage, made)
+        stuck = [name for name, known in before.items() if known.decision.verdict == law.BLOCKED]
+        if stuck:
+            return _Known(law.blocked(stage.name, f"needs {', '.join(stuck)}"))
+        first = [name for name, known in before.items() if not self._settled(stage, known, made)]
+        if first:
+            waits = law.waits(stage.name, first)
+            return _Known(msgspec.structs.replace(waits, why=["forced"], certain=True) if force else waits)
+        try:
+            inputs = self._work.inputs(stage, made)
+        except RoteError as e:
+            return _Known(law.blocked(stage.name, e.what))
+        result = None if force or stage.always_changed else self._results.get(inputs.key())
+        last = self._last.get(stage.name)
+        decision = law.decide(
+            stage.name, inputs, result, last=last.inputs if last else None, force=force,
+            always_changed=stage.always_changed,
+        )  # fmt: skip
+        return self._known(decision, inputs, result)
+
+    def _known(self, decision: Decision, inputs: Inputs, result: Result | None) -> _Known:
+        if result is None:
+            return _Known(decision, inputs)
+        ids = {path: ref.id for path, ref in result.outs.items()}
+        return _Known(decision, inputs, ids, self._work.in_place(result))
+
+    def _settled(self, stage: Stage, maker: _Known, made: Mapping[str, SnapshotId]) -> bool:
+        """Whether all that the stage needs of this maker is known now."""
+        if maker.outs is None:
+            return False
+        if maker.here:
+            return True
+        # An out that is still to be brought is known as a whole; a file in it, or what a params file says, is not.
+        wanted = [path for path in stage.deps if path not in made]
+        wanted += [param.file for param in stage.params]
+        return not any(_touch(path, out) for path in wanted for out in maker.outs)
+
+    def _frozen(self, stage: Stage, made: Mapping[str, SnapshotId]) -> _Known:
+        try:
+            ids = self._work.present(stage)
+        except RoteError as e:
+            return _Known(law.blocked(stage.name, e.what))
+        if ids is not None:
+            return _Known(Decision(stage=stage.name, verdict=law.FROZEN), outs=ids, here=True)
+        result = frozen_result(stage, made, self._work, self._results, self._last)
+        if result is None:
+            return _Known(law.blocked(stage.name, GONE))
+        return _Known(
+            Decision(stage=stage.name, verdict=law.FROZEN, why=["its outs are brought"], run=result.run),
+            outs={path: ref.id for path, ref in result.outs.items()},
+            here=False,
+        )
+
+
+def frozen_result(
+    stage: Stage, made: Mapping[str, SnapshotId], work: Stagework, results: Results, last: LastResults
+) -> Result | None:
+    """The result whose outs stand in for the missing ones of a frozen stage: the last known one, else the one that its
+    deps as they are would give."""
+    known = last.get(stage.name)
+    keys = [known.key] if known else []
+    try:
+        keys.append(work.inputs(stage, made).key())
+    except RoteError:
+        pass  # a frozen stage need not have its deps
+    paths = {out.path for out in stage.outs}
+    found = (results.get(key) for key in keys)
+    return next((result for result in found if result and set(result.outs) == paths), None)
+
+
+def _touch(one: str, two: str) -> bool:
+    return one == two or one.startswith(two + "/") or two.startswith(one + "/")

@@ -1,0 +1,280 @@
+"""One stage: what it is made of now, whether its outs are in place, and doing it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from rote import metrics
+from rote.data import Data
+from rote.errors import BadPath, Missing, RoteError, StageFailed, Unsaved
+from rote.ids import RunId, SnapshotId, nearest, shown
+from rote.overriding import keys
+from rote.pipeline import Stage, Values
+from rote.ports import Executor, Exit, Process, Workspace
+from rote.record import Result
+from rote.stagekey import Inputs, chosen, inputs
+
+Decode = Callable[[str, bytes], Mapping[str, Any]]
+"""Decodes a params or metrics file: its path (whose suffix tells the kind) and its bytes. Raises ConfigError."""
+
+_TAIL = 4_000
+_LARGEST = 16 << 20
+"""Bytes that a metrics or params file may have."""
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """A stage whose command ended well. `changed` names a dep that was changed meanwhile, if any."""
+
+    ids: dict[str, SnapshotId]
+    metrics: dict[str, Any]
+    seconds: float
+    changed: str = ""
+
+
+class Failure(StageFailed):
+    """A stage ended badly: its exit code and seconds if it ran at all, and whether it was told to stop."""
+
+    def __init__(
+        self, what: str, *, next: str | None = None, exit: Exit | None = None, where: str | None = None
+    ) -> None:
+        super().__init__(what, next=next, where=where)
+        self.exit = exit
+
+
+class Stagework:
+    """Works on stages of one working tree. Thread-safe for stages that do not depend on each other.
+
+    `values` are the params after overrides; a params file that a stage makes is read when it is there.
+    `environment` is what stages are started with.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        data: Data,
+        *,
+        values: Values,
+        environment: Mapping[str, str],
+        decode: Decode,
+    ) -> None:
+        self._workspace = workspace
+        self.data = data
+        self._values = values
+        self._environment = environment
+        self._decode = decode
+        self._seen: dict[str, SnapshotId] = {}
+
+    # ---- what a stage is made of -------------------------------------------------------------------------------
+
+    def inputs(self, stage: Stage, made: Mapping[str, SnapshotId]) -> Inputs:
+        """What the stage's key is made of; `made` says what the outs of the stages before it are.
+
+        Raises StageFailed if a dep or a param is not there.
+        """
+        deps = {path: self._dep(stage, path, made) for path in stage.deps}
+        values = dict(self._values)
+        for file in {param.file for param in stage.params}:
+            if file not in values or file in made:
+                values[file] = self._made_params(stage, file)
+        found = chosen(stage, values)
+        for param in stage.params:
+            if param.key not in found.get(param.file, {}):
+                near = nearest(param.key, keys(values[param.file]))
+                raise StageFailed(
+                    f"{param.file} has no param {shown(param.key)}",
+                    where=str(stage.at),
+                    next=f"did you mean {shown(near)}?" if near else f"write it into {param.file}",
+                )
+        return inputs(stage, deps, found, self._environment)
+
+    def _dep(self, stage: Stage, path: str, made: Mapping[str, SnapshotId]) -> SnapshotId:
+        if path in made:
+            return made[path]
+        known = self._seen.get(path)
+        if known is None:
+            known = self._identify(stage, path)
+            # What lies in an out, or holds one, may change as stages go on.
+            if not any(_related(path, out) for out in made):
+                self._seen[path] = known
+        return known
+
+    def _identify(self, stage: Stage, path: str) -> SnapshotId:
+        try:
+            return self.data.identify(path).id
+        except Missing as e:
+            pinned = self._workspace.pointer(path)
+            raise StageFailed(
+                f"the dep {shown(path, 200)} is not there",
+                where=str(stage.at),
+                next=f"rote checkout {path}" if pinned else "make it, or take it out of `deps`",
+            ) from e
+
+    def _made_params(self, stage: Stage, file: str) -> Mapping[str, Any]:
+        data = self._content(file)
+        if data is None:
+            raise StageFailed(f"the params file {shown(file, 200)} is not there", where=str(stage.at))
+        return self._decode(file, data)
+
+    def _content(self, path: str) -> bytes | None:
+        """The bytes of a single file, or None if none is there."""
+        if self._workspace.kind(path) != "file":
+            return None
+        tree = self._workspace.tree(path)
+        for batch in tree.batches():
+            if batch.sizes[0] > _LARGEST:
+                raise StageFailed(f"this file is larger than {_LARGEST >> 20} MiB", where=path)
+            return tree.read(batch.paths[0], batch.sizes[0])
+        return None
+
+    def changed_since(self, stage: Stage, found: Inputs) -> str:
+        """A dep that is not what it was when `found` was computed, or nothing. A command may have read either."""
+        for path, id in found.deps.items():
+            try:
+                if self.data.identify(path).id != id:
+                    self._seen.pop(path, None)
+                    return path
+            except (Missing, BadPath):
+                self._seen.pop(path, None)
+                return path
+        for file in found.params:
+            data = self._content(file)
+            values = {file: self._decode(file, data)} if data is not None else {}
+            one = msgspec.structs.replace(
+                stage, deps=(), params=tuple(p for p in stage.params if p.file == file)
+            )
+            if inputs(one, {}, chosen(one, values), {}).params != {file: found.params[file]}:
+                return file
+        return ""
+
+    # ---- outs --------------------------------------------------------------------------------------------------
+
+    def present(self, stage: Stage) -> dict[str, SnapshotId] | None:
+        """What the stage's outs are now, or None if one is missing."""
+        ids = {}
+        for out in stage.outs:
+            if self._workspace.kind(out.path) is None:
+                return None
+            ids[out.path] = self.data.identify(out.path).id
+        return ids
+
+    def in_place(self, result: Result) -> bool:
+        """Whether every out of the result lies in the working tree as it should."""
+        try:
+            return all(
+                self._workspace.kind(path) is not None and self.data.identify(path).id == ref.id
+                for path, ref in result.outs.items()
+            )
+        except BadPath:
+            return False
+
+    def bring(self, result: Result, label: str) -> None:
+        """Bring the outs of a result from the store. What is saved nowhere is put aside. Raises Missing, Corrupt."""
+        for path, ref in result.outs.items():
+            try:
+                self.data.bring(path, ref)
+            except (Unsaved, BadPath):
+                self._workspace.put_aside(path, f"{label}/before")
+                self.data.bring(path, ref)
+
+    def clear(self, stage: Stage, label: str) -> None:
+        """Make way for the stage's outs: what is saved is deleted, anything else is put aside."""
+        for out in stage.outs:
+            if self._is_saved(out.path):
+                self._workspace.delete(out.path)
+            else:
+                self._workspace.put_aside(out.path, f"{label}/before")
+            os.makedirs(os.path.dirname(os.path.join(self._workspace.root, out.path)), exist_ok=True)
+
+    def _is_saved(self, path: str) -> bool:
+        try:
+            if self._workspace.kind(path) is None:
+                return False
+            bases: set[str] = {base.id for base in self._workspace.bases(path)}
+            return bool(bases) and self.data.identify(path).id in bases
+        except BadPath:
+            return False
+
+    def put_aside(self, stage: Stage, label: str) -> list[str]:
+        """Put partial outs aside, so that nobody takes them for complete ones. Returns where they are."""
+        places = [self._workspace.put_aside(out.path, label) for out in stage.outs]
+        return [place for place in places if place]
+
+    # ---- doing it ----------------------------------------------------------------------------------------------
+
+    def execute(
+        self,
+        stage: Stage,
+        found: Inputs,
+        executor: Executor,
+        *,
+        log: Callable[[bytes], None],
+        started: Callable[[Process], None],
+    ) -> Done:
+        """Run the command and look at what it left. `started` gets the process, to be able to stop it.
+
+        Raises Failure.
+        """
+        tail = bytearray()
+
+        def output(data: bytes) -> None:
+            log(data)
+            tail.extend(data[-_TAIL:])
+            del tail[:-_TAIL]
+
+        cwd = os.path.normpath(os.path.join(self._workspace.root, stage.wdir))
+        process = executor.start(stage.cmd, cwd=cwd, env=self._environment, output=output)
+        started(process)
+        exit = process.wait()
+        if exit.stopped:
+            raise Failure("stopped", exit=exit)
+        if exit.code:
+            raise Failure(_said(exit.code, bytes(tail)), exit=exit)
+        try:
+            return self._left(stage, found, exit)
+        except (RoteError, OSError) as e:
+            what = str(e) if isinstance(e, RoteError) else f"{e.filename}: {e.strerror}"
+            raise Failure(what, exit=exit, next=getattr(e, "next", None)) from e
+
+    def _left(self, stage: Stage, found: Inputs, exit: Exit) -> Done:
+        missing = [out.path for out in stage.outs if self._workspace.kind(out.path) is None]
+        if missing:
+            raise StageFailed(
+                f"it ended with exit code 0, but did not make its out {', '.join(map(shown, missing))}",
+                next="make the command write it, or take it out of the stage",
+            )
+        return Done(
+            ids={out.path: self.data.identify(out.path).id for out in stage.outs},
+            metrics=self.metrics(stage),
+            seconds=exit.seconds,
+            changed=self.changed_since(stage, found),
+        )
+
+    def metrics(self, stage: Stage) -> dict[str, Any]:
+        """Path -> content of each metrics file of the stage. Raises StageFailed, ConfigError."""
+        found = {}
+        for out in stage.outs:
+            if out.kind == "metrics":
+                data = self._content(out.path)
+                if data is None:
+                    raise StageFailed("a metrics file must be a file, not a folder", where=out.path)
+                found[out.path] = metrics.checked(self._decode(out.path, data), out.path)
+        return found
+
+
+def _related(one: str, two: str) -> bool:
+    return one == two or one.startswith(two + "/") or two.startswith(one + "/")
+
+
+def _said(code: int, tail: bytes) -> str:
+    how = f"it was killed by signal {-code}" if code < 0 else f"exit code {code}"
+    lines = [line for line in tail.decode("utf-8", "replace").splitlines() if line.strip()][-10:]
+    return "\n".join([how, *(f"  | {line}" for line in lines)])
+
+
+def label_of(run: RunId, stage: Stage) -> str:
+    """Below which name in `.rote/aside` a stage's things are put."""
+    return f"{run}/{stage.name}"
