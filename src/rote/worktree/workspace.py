@@ -74,7 +74,6 @@ class Workspace:
     @contextmanager
     def whole(self, path: str, *, single: bool) -> Iterator[Whole]:
         """Write a whole file or folder aside."""
-        self._refuse_link(path)
         sink = Whole(self._places, path, single)
         try:
             yield sink

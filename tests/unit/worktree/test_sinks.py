@@ -201,7 +201,10 @@ def test_a_path_that_is_a_link_is_not_written_through(root: Path, place: Workspa
     (root / "d").symlink_to("../disk")
     with pytest.raises(BadPath, match="links"), place.edit("d"):
         pass
-    with pytest.raises(BadPath, match="links"), place.whole("d", single=False):
-        pass
+    for single, name in ((False, "a"), (True, FILE)):
+        with pytest.raises(Unsaved), place.whole("d", single=single) as sink:
+            put(sink, name, b"1")
+            sink.place(ANY)
+    assert content(root.parent / "disk") == {}
     place.delete("d")
     assert (root.parent / "disk").is_dir()
