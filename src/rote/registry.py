@@ -62,9 +62,14 @@ class Registry:
 
     def numbers(self, model: str) -> list[Semver]:
         """The version numbers of a model in force, highest first; empty if there is no such model."""
+        return [number for number, _ in self._in_force(model)]
+
+    def _in_force(self, model: str) -> list[tuple[Semver, Version]]:
+        """Every version of a model, highest first; one GET each."""
         prefix = f"models/{ids.name(model, 'model name')}/versions/"
-        found = [self._number(key.removeprefix(prefix)) for key in self._roots.list(prefix)]
-        return sorted((v for v in found if v and self._find(model, str(v))), reverse=True)
+        listed = [self._number(key.removeprefix(prefix)) for key in self._roots.list(prefix)]
+        found = [(number, self._find(model, str(number))) for number in listed if number]
+        return sorted(((n, v) for n, v in found if v), key=lambda pair: pair[0], reverse=True)
 
     def _number(self, text: str) -> Semver | None:
         try:
@@ -78,7 +83,7 @@ class Registry:
 
     def versions(self, model: str) -> list[Version]:
         """All versions of a model, highest first. Raises Missing if it has none, with the nearest name."""
-        found = [v for number in self.numbers(model) if (v := self._find(model, str(number)))]
+        found = [version for _, version in self._in_force(model)]
         if not found:
             raise self._no_model(model)
         return found
