@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Collection, Iterator
 
@@ -18,6 +19,10 @@ from rote.worktree import stamps
 
 _SCANS_DESCRIPTORS = os.scandir in os.supports_fd
 _NAMED = 5
+# ASCII letters, digits and a few marks, at most 255 of them, no dot at the end, no name that Windows reserves.
+_PLAIN = re.compile(
+    rb"(?:(?!(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])[.\0])[A-Za-z0-9_.-]{0,254}[A-Za-z0-9_-]\0)*"
+)
 
 
 class Listing:
@@ -40,8 +45,8 @@ class Scan:
     links (or lie where they do because a folder above is one: only the link itself is named)."""
 
     def __init__(self, root: str, known: dict[str, bytes], shown_as: str = "") -> None:
-        """`root` is the absolute path of the folder, which errors call `shown_as`; `known` the names of folders (by prefix, joined by NUL) that
-        were found sound before and need not be judged again."""
+        """`root` is the absolute path of the folder, which errors call `shown_as`; `known` the names of folders (by
+        prefix, joined by NUL) that were found sound before and need not be judged again."""
         self.root = root
         self._shown_as = f"{shown_as}/" if shown_as else ""
         self._real: str | None = None
@@ -174,15 +179,13 @@ class Scan:
     def _judge(self, prefix: str, names: list[str], folders: Collection[str]) -> None:
         """Refuse hostile names, and names that differ only in case. Siblings are enough for the latter: two paths
         differ first in one name each of the same folder."""
-        known = self._known.get(prefix)
-        fresh = names
-        if known is not None:
-            try:
-                if "\0".join(names).encode() == known:
-                    fresh = []
-            except UnicodeEncodeError:
-                fresh = names
-        for name in (*fresh, *folders):
+        try:
+            joined = "\0".join(names).encode()
+        except UnicodeEncodeError:
+            joined = None
+        fresh = names if joined is None or self._known.get(prefix) != joined else []
+        plain = fresh and joined is not None and all_plain(joined, prefix)
+        for name in (*(() if plain else fresh), *folders):
             why = paths.why_bad(prefix + name)
             if why:
                 self._troubles.append((prefix + name, why))
@@ -194,6 +197,15 @@ class Scan:
             if other != name:
                 why = f"it differs only in case from {shown(prefix + other, 200)}"
                 self._troubles.append((prefix + name, why))
+
+
+def all_plain(names: bytes, prefix: str) -> bool:
+    """True if names (joined by NUL) in a sound folder are of the common kind that needs no closer judgement: a quick
+    yes, where a no means nothing."""
+    return (
+        len(prefix.encode()) + paths.MAX_NAME <= paths.MAX_PATH
+        and _PLAIN.fullmatch(names + b"\0") is not None
+    )
 
 
 def kind_of(mode: int) -> str:

@@ -16,6 +16,7 @@ from rote.snapshot import FILE
 from rote.worktree import memory, stamps
 from rote.worktree.memory import Folder, Memory
 from rote.worktree.places import Places, trouble
+from rote.worktree.scan import all_plain
 from rote.worktree.tree import WorkTree
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -77,15 +78,17 @@ class Whole:
         self, path: str, size: int, executable: bool, digest: bytes, parts: Iterable[bytes | memoryview]
     ) -> None:
         """Write one file of the tree. Raises BadPath, Corrupt, RoteError."""
-        paths.check(path)
         if self._single:
             if path != FILE:
                 raise BadPath(f"a snapshot of a single file has the path {shown(path)}")
             full = self._tree
         else:
-            folder = path.rpartition("/")[0]
+            folder, _, name = path.rpartition("/")
             if folder not in self._folders:
+                paths.check(path)
                 self._make(folder)
+            elif path[:1] == "/" or "\0" in path or not (name.isascii() and all_plain(name.encode(), folder)):
+                paths.check(path)
             full = f"{self._tree}/{path}"
         st = _pour(full, path, size, executable, parts)
         self._written.append((path, stamps.row(st), digest))

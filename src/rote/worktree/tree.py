@@ -20,6 +20,8 @@ from rote.worktree.scan import Listing, Scan, Stretch, refusal, unreadable
 _BATCH = 8192
 """Files after which a batch is full. Batches grow folder by folder, so one may hold more."""
 _ZERO = bytes(32)
+# O_NONBLOCK: should a pipe have taken a file's place, opening it must not wait for a writer.
+_READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 Hints = Mapping[str, tuple[tuple[int, ...], bytes]]
 """Path -> (stat row, digest): files that rote has just written itself."""
@@ -257,7 +259,9 @@ class WorkTree:
                     try:
                         return file.readinto(memory) or 0
                     except OSError as e:
-                        raise BadPath(f"cannot read {shown(path, 200)}: {e.strerror}", where=self._path) from e
+                        raise BadPath(
+                            f"cannot read {shown(path, 200)}: {e.strerror}", where=self._path
+                        ) from e
 
                 yield fill
             self._still(descriptor, path, size, os.fstat(descriptor).st_size)
@@ -267,8 +271,7 @@ class WorkTree:
     def _open(self, path: str) -> int:
         full = self._full if self._single else f"{self._full}/{path}"
         try:
-            # O_NONBLOCK: should a pipe have taken the file's place, opening it must not wait for a writer.
-            return os.open(full, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+            return os.open(full, _READING)
         except FileNotFoundError as e:
             raise self._changed(path) from e
         except OSError as e:

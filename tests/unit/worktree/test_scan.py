@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pytest
 from blake3 import blake3
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rote.errors import BadPath, Changed, Missing
+from rote.paths import why_bad
 from rote.snapshot import FILE
 from rote.worktree import Workspace
+from rote.worktree.scan import all_plain
 
 from .trees import rows, write
 
@@ -337,3 +341,23 @@ def test_an_empty_file_can_be_streamed(tmp_path: Path, place: Workspace) -> None
     write(tmp_path / "d", {"a": b""})
     with place.tree("d").stream("a", 0) as fill:
         assert fill(memoryview(bytearray(1))) == 0
+
+
+@given(
+    st.text(st.sampled_from("aZ0_.-cCoOnNuUlLpPtTmMrRxX1 \\:\u00e9\n\0/$"), max_size=8),
+    st.sampled_from(["", "d/"]),
+)
+def test_the_quick_judgement_never_accepts_what_the_grammar_refuses(name: str, prefix: str) -> None:
+    if all_plain(name.encode(), prefix):
+        assert all(why_bad(prefix + part) is None for part in name.split("\0"))
+
+
+@pytest.mark.parametrize("name", ["con", "CON.txt", "nul", "com1.x", "LPT9", "a.", "", "a" * 256, "a b", "."])
+def test_the_quick_judgement_leaves_doubts_to_the_grammar(name: str) -> None:
+    assert not all_plain(name.encode(), "")
+    assert not all_plain(b"sound\0" + name.encode(), "")
+
+
+def test_the_quick_judgement_accepts_common_names() -> None:
+    assert all_plain(b"image_00001.png\0a\0.hidden\0x.tar.gz\0conx\0" + b"a" * 255, "d/")
+    assert not all_plain(b"a", "d" * 4000 + "/")

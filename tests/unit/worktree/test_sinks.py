@@ -89,7 +89,9 @@ class TestWhole:
         with pytest.raises(Corrupt), place.whole("d", single=False) as sink:
             sink.file("a", 3, False, bytes(32), [b"12"])
 
-    @pytest.mark.parametrize("path", ["../x", "/x", "a/../../x", "a//b", "", ".", "a\\b", "c:x"])
+    @pytest.mark.parametrize(
+        "path", ["../x", "/x", "a/../../x", "a//b", "", ".", "a\\b", "c:x", "a\0b", "n/"]
+    )
     def test_never_outside(self, path: str, root: Path, place: Workspace) -> None:
         for single in (False, True):
             with pytest.raises(BadPath), place.whole("d", single=single) as sink:
