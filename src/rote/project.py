@@ -217,7 +217,9 @@ class Project:
 
     def tag(self, run: str, **tags: str) -> Run:
         """Put tags on a run; an empty value takes one away. Returns the run as it is then. Raises Missing, BadName."""
-        return self._w.runs.tag(self._w.runs.resolve(run), tags)
+        tagged = self._w.runs.tag(self._w.runs.resolve(run), tags)
+        self._w.catalogue.note(tagged.id)
+        return tagged
 
     def sql(self, query: str) -> Table:
         """Ask the catalogue in SQL, read-only; docs/runs.md lists the views. Raises UsageError."""

@@ -16,7 +16,7 @@ from rote.errors import Conflict, Corrupt, RoteError, StoreError, StoreFull
 from rote.ids import RunId, stage_name
 from rote.ports import ObjectStore
 from rote.record import Run
-from rote.redaction import redact, redact_values
+from rote.redaction import Mask, redact, redact_values
 from rote.snapshot import SnapshotRef
 from rote.transactions import Transactions, Write
 
@@ -124,6 +124,7 @@ class Recorder:
         self._folder = folder
         self._secrets = secrets
         self._lock = threading.Lock()
+        self._masks: dict[str, Mask] = {}
         self._files: dict[str, tuple[int, int]] = {}  # stage -> (file descriptor, bytes written)
         self._waiting: list[tuple[str, int, int]] = []  # (stage, start, length), in order
         self._segments = 0
@@ -134,28 +135,33 @@ class Recorder:
 
     def log(self, stage: str, data: bytes) -> None:
         """Take what a stage wrote. Raises StoreFull if the local disk is full, RoteError if it cannot be written."""
+        with self._lock:
+            mask = self._masks.get(stage) or self._masks.setdefault(stage, Mask(self._secrets))
+            self._keep(stage, mask.feed(data))
+
+    def _keep(self, stage: str, data: bytes) -> None:
+        """Take what may be shown; the lock is held."""
         if not data:
             return
-        with self._lock:
-            try:
-                descriptor, start = self._files.get(stage) or (self._create(stage), 0)
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(descriptor, view) :]
-            except OSError as e:
-                kind = StoreFull if e.errno == 28 else RoteError
-                raise kind(f"cannot write the log: {e.strerror}", where=self._path(stage)) from e
-            self._files[stage] = (descriptor, start + len(data))
-            last = self._waiting[-1] if self._waiting else None
-            if last and last[0] == stage and last[1] + last[2] == start:
-                self._waiting[-1] = (stage, last[1], last[2] + len(data))
-            else:
-                self._waiting.append((stage, start, len(data)))
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._send_now_and_then, name="rote-log", daemon=True)
-                self._thread.start()
-            if len(self._waiting) == 1:
-                self._wake.set()
+        try:
+            descriptor, start = self._files.get(stage) or (self._create(stage), 0)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+        except OSError as e:
+            kind = StoreFull if e.errno == 28 else RoteError
+            raise kind(f"cannot write the log: {e.strerror}", where=self._path(stage)) from e
+        self._files[stage] = (descriptor, start + len(data))
+        last = self._waiting[-1] if self._waiting else None
+        if last and last[0] == stage and last[1] + last[2] == start:
+            self._waiting[-1] = (stage, last[1], last[2] + len(data))
+        else:
+            self._waiting.append((stage, start, len(data)))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._send_now_and_then, name="rote-log", daemon=True)
+            self._thread.start()
+        if len(self._waiting) == 1:
+            self._wake.set()
 
     def finish(self, run: Run, write: Write | None = None) -> None:
         """Send the rest of the log and write the run's record.
@@ -178,6 +184,10 @@ class Recorder:
 
     def close(self) -> None:
         """Send what waits and let go of the local files; the record stays as it is."""
+        with self._lock:
+            for stage, mask in self._masks.items():
+                self._keep(stage, mask.rest())
+            self._masks.clear()
         self._ending.set()
         self._wake.set()
         if self._thread is not None and self._thread is not threading.current_thread():

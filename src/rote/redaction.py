@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 MASK = "***"
+_HIDDEN = MASK.encode("ascii")
 """What stands where a secret stood."""
 SHORTEST = 6
 """Values shorter than this are not looked for: `1` or `yes` would mask half of a text."""
@@ -111,3 +112,39 @@ def redact_values(value: Any, secrets: Iterable[str] = (), *, named_secret: bool
     if isinstance(value, list | tuple):
         return [redact_values(inner, known, named_secret=named_secret) for inner in value]
     return value
+
+
+class Mask:
+    """Takes secret values out of bytes that come in pieces, wherever the pieces are cut.
+
+    Only a tail that may be the beginning of a secret waits for the next piece.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        found = {s.encode("utf-8", "surrogateescape") for s in secrets if s}
+        longest_first = sorted(found, key=len, reverse=True)
+        self._secrets = longest_first
+        self._pattern = re.compile(b"|".join(map(re.escape, longest_first))) if found else None
+        self._held = b""
+
+    def feed(self, piece: bytes) -> bytes:
+        """What may be shown of all so far."""
+        if self._pattern is None:
+            return piece
+        data = self._pattern.sub(_HIDDEN, self._held + piece)
+        keep = max((_overlap(data, secret) for secret in self._secrets), default=0)
+        self._held = data[len(data) - keep :]
+        return data[: len(data) - keep]
+
+    def rest(self) -> bytes:
+        """The tail that waited: no more comes, so it was no secret."""
+        held, self._held = self._held, b""
+        return held
+
+
+def _overlap(data: bytes, secret: bytes) -> int:
+    """The length of the longest end of `data` that is a proper beginning of `secret`."""
+    for length in range(min(len(data), len(secret) - 1), 0, -1):
+        if data.endswith(secret[:length]):
+            return length
+    return 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
@@ -19,6 +21,7 @@ from rote.redaction import redact
 from rote.roots import Roots, decoded, held
 from rote.transactions import Transactions
 
+_BEFORE_LAST = re.compile(r"last~[0-9]{1,9}")
 LAST = "last"
 """Names the newest run."""
 _DAY = 86_400
@@ -77,12 +80,13 @@ class Runs:
                 yield RunId(key.split("/")[1])
 
     def resolve(self, text: str) -> RunId:
-        """The run that `text` means: a whole id, a beginning or an end that only one run has, or `last`.
+        """The run that `text` means: a whole id, a beginning or an end that only one run has, `last`, or `last~N` for the
+        Nth before that.
 
         Raises Missing, UsageError (several runs fit), BadName.
         """
-        if text == LAST:
-            return self._last()
+        if text == LAST or _BEFORE_LAST.fullmatch(text):
+            return self._last(int(text.partition("~")[2] or 0))
         try:
             id = run_id(text)
         except BadName:
@@ -154,20 +158,24 @@ class Runs:
         now = time.strftime("%Y%m%dT%H%M%S", time.gmtime(self._clock.now()))
         return TxnId(f"{now}-{self._clock.token(8)}")
 
-    def _last(self) -> RunId:
-        """The newest run. Looks at the last days first: a store may hold very many runs."""
+    def _last(self, before: int) -> RunId:
+        """The newest run but `before`. Looks at the last days first: a store may hold very many runs."""
         now = self._clock.now()
         for days in (1, 40, None):
             after = "" if days is None else time.strftime("runs/%Y%m%d", time.gmtime(now - days * _DAY))
-            newest = max(self.ids(after=after), default=None)
-            if newest is not None:
-                return newest
-        raise Missing("there is no run yet", where=self._store.url, next="rote run")
+            newest = deque(self.ids(after=after), before + 1)
+            if len(newest) > before:
+                return newest[0]
+        what = "there is no run yet" if not newest else f"there are only {len(newest)} runs"
+        raise Missing(
+            f"{what}: no {LAST}{f'~{before}' if before else ''}", where=self._store.url, next="rote run"
+        )
 
     def _one(self, text: str) -> RunId:
         if not text or not all(c in "0123456789abcdef-" for c in text):
             raise BadName(
-                f"not a run: {shown(text)}", next="a run is an id, a part of one, or 'last'; see rote runs"
+                f"not a run: {shown(text)}",
+                next="a run is an id, a part of one, 'last' or 'last~1'; see rote runs",
             )
         found = list(self.ids(text))
         if not found:

@@ -1,0 +1,110 @@
+"""Runs and plans of a project: the engine, built from its wiring."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from rote.config import overrides as overriding
+from rote.config import params, reading
+from rote.executors.local import LocalExecutor
+from rote.pipeline import Values
+from rote.plan import Plan, Why
+from rote.planning import Planner
+from rote.record import Run
+from rote.results import LastResults
+from rote.runner import Parts, Runner, RunOutcome
+from rote.stagework import Stagework
+from rote.wiring import Wiring
+
+
+class Operating:
+    """Runs and plans the pipeline of one project. `run` expects the working tree's lock to be held."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._w = wiring
+        self._last = LastResults(os.path.join(wiring.cache, "last"))
+
+    def run(
+        self,
+        targets: Collection[str],
+        *,
+        overrides: Sequence[str],
+        jobs: int,
+        force: bool,
+        keep_going: bool,
+        tags: Mapping[str, str],
+        command: str,
+    ) -> RunOutcome:
+        """See `Project.run`."""
+        parsed = overriding.parse(overrides)
+        with overriding.overridden(self._w.root, self._w.pipeline, parsed) as values:
+            parts = Parts(
+                pipeline=self._w.pipeline,
+                work=self._work(values),
+                executor=LocalExecutor(),
+                results=self._w.results,
+                transactions=self._w.transactions,
+                runs=self._w.runs,
+                last=self._last,
+                clock=self._w.clock,
+                describe=lambda: self._described(values, overrides, tags, command),
+                progress=self._w.progress,
+            )
+            outcome = Runner(parts).run(targets, jobs=jobs, force=force, keep_going=keep_going)
+        if tags and not outcome.recorded:
+            tagged = self._w.runs.tag(outcome.run.id, tags)
+            outcome = RunOutcome(run=tagged, recorded=False, stages=outcome.stages, ok=outcome.ok)
+        self._reported(outcome.run.id)
+        return outcome
+
+    def plan(self, targets: Collection[str], *, overrides: Sequence[str], force: bool) -> Plan:
+        """See `Project.plan`."""
+        return self._planner(overrides).plan(targets, force=force)
+
+    def why(self, stage: str) -> Why:
+        """See `Project.why`."""
+        return self._planner(()).why(stage)
+
+    def _planner(self, overrides: Sequence[str]) -> Planner:
+        parsed = overriding.parse(overrides)
+        values = params.of(self._w.root, self._w.pipeline, parsed)
+        return Planner(self._w.pipeline, self._work(values), self._w.results, self._last)
+
+    def _work(self, values: Values) -> Stagework:
+        return Stagework(
+            self._w.workspace, self._w.data, values=values, environment=os.environ, decode=_decode
+        )
+
+    def _described(
+        self, values: Values, overrides: Sequence[str], tags: Mapping[str, str], command: str
+    ) -> Run:
+        from rote.machine import host  # a run in which nothing has to be done records nothing
+
+        return Run(
+            id=self._w.runs.new_id(),
+            state="running",
+            began=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._w.clock.now())),
+            by=self._w.by,
+            command=command,
+            project=self._w.git.origin() or self._w.root,
+            commit=self._w.git.commit(),
+            host=host(os.environ),
+            params={file: dict(content) for file, content in values.items()},
+            overrides=list(overrides),
+            tags=dict(tags),
+        )
+
+    def _reported(self, run: str) -> None:
+        """Remember the run that a release means when nobody names one. A cache: without it the newest is meant."""
+        with suppress(OSError):
+            os.makedirs(self._w.cache, exist_ok=True)
+            with open(os.path.join(self._w.cache, "run"), "w", encoding="ascii") as f:
+                f.write(run + "\n")
+
+
+def _decode(file: str, data: bytes) -> Mapping[str, Any]:
+    return params.decode(reading.decode(data, file), file)
