@@ -86,6 +86,8 @@ def verify(store: ObjectStore, pack: str, size: int | None = None) -> list[int]:
     """Read a whole pack, block by block, and return the numbers of the blocks whose bytes are not what the footer
     says (empty: it is sound). Raises as `read_footer`."""
     footer = read_footer(store, pack, size)
+    if store.get_range(f"packs/{pack}", 0, len(MAGIC)) != MAGIC:
+        raise damaged(pack, "it does not begin as a pack does")
     bad: list[int] = []
     offset, chunk = len(MAGIC), 0
     for block, stored in enumerate(footer.stored):
