@@ -108,8 +108,8 @@ def _content(file: str) -> bytes | None:
         raise trouble(e, file) from e
 
 
-def replace_text(full: str, data: bytes, path: str) -> None:
-    """Replace a small file, whole or not at all, also over a power cut. Its permissions stay."""
+def replace_text(full: str, data: bytes, path: str, *, durable: bool = True) -> None:
+    """Replace a small file, whole or not at all; `durable`: also over a power cut. Its permissions stay."""
     aside = f"{full}.{os.getpid()}.new"
     try:
         mode = os.stat(full).st_mode & 0o777 if os.path.exists(full) else None
@@ -120,7 +120,8 @@ def replace_text(full: str, data: bytes, path: str) -> None:
             view = memoryview(data)
             while view:
                 view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.replace(aside, full)

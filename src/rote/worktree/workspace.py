@@ -144,7 +144,7 @@ class Workspace:
             os.makedirs(os.path.dirname(file), exist_ok=True)
         except OSError as e:
             raise trouble(e, file) from e
-        pointers.replace_text(file, msgspec.json.encode(_Bases(path, list(refs))), file)
+        pointers.replace_text(file, msgspec.json.encode(_Bases(path, list(refs))), file, durable=False)
 
     def pointers(self) -> list[tuple[str, Pointer]]:
         """Every pointer of the project, by data path. Raises ConfigError, TooNew."""
