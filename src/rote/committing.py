@@ -46,10 +46,10 @@ class Committer:
         data: Data,
         transactions: Transactions,
         results: Results,
+        *,
         last: LastResults,
         clock: Clock,
         run: RunId,
-        *,
         fresh: bool = False,
     ) -> None:
         self._data = data

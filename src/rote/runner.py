@@ -329,8 +329,8 @@ class Runner:
                 self._run = self._p.describe()
                 self._recorder = self._p.runs.start(self._run)
                 self._committer = Committer(
-                    self._p.work.data, self._p.transactions, self._p.results, self._p.last, self._p.clock,
-                    self._run.id, fresh=self._force,
+                    self._p.work.data, self._p.transactions, self._p.results, last=self._p.last,
+                    clock=self._p.clock, run=self._run.id, fresh=self._force,
                 )  # fmt: skip
             return self._recorder, self._committer, self._run
 

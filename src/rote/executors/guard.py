@@ -81,3 +81,6 @@ class Guard:
                 os.close(self._pipe)
                 self._shell.wait()
                 self._pipe = self._shell = None
+
+    def __del__(self) -> None:
+        self.close()  # who forgets an executor leaves no guard behind
