@@ -153,7 +153,7 @@ def _cycle(names: Sequence[str], stages: Mapping[str, Stage]) -> GraphError:
         for user, maker in itertools.pairwise(names)
     ]
     return GraphError(
-        f"the stages need each other in a circle: {'; '.join(steps)}",
+        f"the stages form a cycle: {'; '.join(steps)}",
         [stages[name] for name in names[:-1]],
         next="take one of these deps away, or split the stage that makes it",
     )

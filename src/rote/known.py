@@ -1,4 +1,4 @@
-"""What this machine remembers of stores: where it has put chunks. A cache of hints in SQLite: deleting it loses nothing.
+"""Where this machine has put chunks: hints in SQLite, per store. Deleting them loses nothing.
 
 Imported only where something large is saved: sqlite3 costs start-up time.
 """
@@ -23,8 +23,10 @@ LEAST = 1 << 16
 """Packs of fewer bytes are not remembered: storing them again costs less than asking whether they are still there."""
 _PLACE = struct.Struct("<QIIBII")
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS packs (id INTEGER PRIMARY KEY, store TEXT NOT NULL, name TEXT NOT NULL, chunks INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS chunks (digest BLOB NOT NULL, store TEXT NOT NULL, pack INTEGER NOT NULL, place BLOB NOT NULL,
+CREATE TABLE IF NOT EXISTS packs (
+    id INTEGER PRIMARY KEY, store TEXT NOT NULL, name TEXT NOT NULL, chunks INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS chunks (
+    digest BLOB NOT NULL, store TEXT NOT NULL, pack INTEGER NOT NULL, place BLOB NOT NULL,
     PRIMARY KEY (digest, store)) WITHOUT ROWID;
 """
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import msgspec
 
+from rote.errors import Corrupt, NotFound
 from rote.ids import Digest
 from rote.nodes import DIGEST
 from rote.packing import Packer
@@ -15,6 +17,8 @@ from rote.packs import Footer
 from rote.reading import LoadedNode
 from rote.snapshot import Block, Chunk, NodeRef, SnapshotRecord
 from rote.snapshots import Snapshots
+
+_log = logging.getLogger(__name__)
 
 EMPTY = -1
 """The location of a file without bytes."""
@@ -98,8 +102,13 @@ class Locator:
         number = max(bisect_right(self._firsts, path) - 1, 0)
         if number not in self._loaded:
             self._loaded.add(number)
-            for node in self._snapshots.nodes(self._parent, [number]):
-                self.learn(node)
+            if not self.may_use([self._parent.packs[self._parent.nodes[number].pack]]):
+                return
+            try:
+                for node in self._snapshots.nodes(self._parent, [number]):
+                    self.learn(node)
+            except (NotFound, Corrupt) as e:
+                _log.debug("the parent's node is of no use: %s", e)  # what it has is stored anew
 
     def find(self, digest: bytes) -> int | None:
         """The spot of a chunk, or None."""

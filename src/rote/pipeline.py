@@ -66,7 +66,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     files: tuple[str, ...]
     gates: tuple[Gate, ...] = ()
-    """The model's own gates, after those of the whole project."""
+    """What a version must meet: the gates of the whole project, then the model's own."""
     desc: str = ""
     at: At = At("rote.yaml", 0)
 

@@ -91,9 +91,10 @@ def changes(old: Inputs, new: Inputs) -> list[Change]:
         found.append(Change(kind="wdir", name="", old=old.wdir, new=new.wdir))
     found += _pairs("dep", old.deps, new.deps)
     for file in dict.fromkeys([*old.params, *new.params]):
-        for change in _pairs("param", old.params.get(file, {}), new.params.get(file, {})):
-            name = f"{file}:{change.name}" if change.name else file
-            found.append(msgspec.structs.replace(change, name=name))
+        for whole in _pairs("param", old.params.get(file, {}), new.params.get(file, {})):
+            for change in _within(whole):
+                name = f"{file}:{change.name}" if change.name else file
+                found.append(msgspec.structs.replace(change, name=name))
     found += _variables(old, new)
     found += _pairs("out", old.outs, new.outs)
     return found
@@ -109,6 +110,16 @@ def _pairs(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterato
             new[name]
         ):  # to Python 1 and 1.0 are equal, to a stage key not
             yield Change(kind=kind, name=name, old=old[name], new=new[name])
+
+
+def _within(change: Change) -> Iterator[Change]:
+    """A section of params that changed, as the keys in it that did."""
+    if not (isinstance(change.old, Mapping) and isinstance(change.new, Mapping)):
+        yield change
+        return
+    for inner in _pairs(change.kind, change.old, change.new):
+        name = f"{change.name}.{inner.name}" if change.name else inner.name
+        yield from _within(msgspec.structs.replace(inner, name=name))
 
 
 def _variables(old: Inputs, new: Inputs) -> Iterator[Change]:

@@ -252,7 +252,7 @@ class Project:
             )
         chosen = self.show(run or self._last_reported())
         return self._w.releasing.release(
-            known[model], chosen, gates=self._w.pipeline.gates, version=version, bump=bump, note=note
+            known[model], chosen, version=version, bump=bump, note=note
         )
 
     def models(self) -> list[ModelSummary]:
@@ -315,7 +315,7 @@ class Project:
         return self._w.catalogue
 
     def _newest_run(self, commit: str) -> Run | None:
-        found = self.runs(f"commit = '{commit}'", columns=["run"], limit=1).rows
+        found = self.runs(f"commit = '{commit}'", columns=["id"], limit=1).rows
         return self.show(str(found[0][0])) if found else None
 
     def _pinned(self, path: str, rev: str | None) -> tuple[SnapshotRef, str]:

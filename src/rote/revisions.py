@@ -115,7 +115,7 @@ def metrics_files(pipeline: Pipeline) -> list[str]:
 
 
 def _values(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[diff.ValueChange]]:
-    found = {
-        f: diff.values(before.get(f, {}), after.get(f, {})) for f in sorted(before.keys() | after.keys())
-    }
-    return {file: changes for file, changes in found.items() if changes}
+    found: dict[str, list[diff.ValueChange]] = {}
+    for change in diff.values(before, after):
+        found.setdefault(change.file, []).append(change)
+    return found

@@ -27,7 +27,7 @@ class NodeCache:
     """Nodes that were read lately, unpacked and verified, by their check digest; at most `limit` bytes."""
 
     def __init__(self, limit: int = 64 << 20) -> None:
-        self._limit = limit
+        self.limit = limit
         self._size = 0
         self._nodes: OrderedDict[Digest, bytes] = OrderedDict()
 
@@ -40,10 +40,10 @@ class NodeCache:
 
     def put(self, check: Digest, data: bytes) -> None:
         """Remember a node."""
-        if check not in self._nodes and len(data) <= self._limit:
+        if check not in self._nodes and len(data) <= self.limit:
             self._nodes[check] = data
             self._size += len(data)
-            while self._size > self._limit:
+            while self._size > self.limit:
                 self._size -= len(self._nodes.popitem(last=False)[1])
 
 

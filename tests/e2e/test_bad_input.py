@@ -102,7 +102,7 @@ def test_a_failing_stage_leaves_no_result_and_its_partial_out_is_put_aside(place
     aside = list((place.root / ".rote").rglob("one.txt"))
     assert [p.read_text() for p in aside] == ["half\n"]
     (run,) = place.rote("runs", "--json").json
-    assert place.rote("show", run["run"], "--json").json["state"] == "failed"
+    assert place.rote("show", run["id"], "--json").json["state"] == "failed"
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", '"good"', '{"a": "good"}', "{bad", '{"a": NaN}'])
@@ -410,7 +410,7 @@ def test_an_unknown_command_and_option(place: Place) -> None:
         (["why", "nope"], ["nope"]),
         (["ls", "nope"], ["nope"]),
         (["cat", "nope"], ["nope"]),
-        (["--store", "ftp://x/y", "status"], ["ftp"]),
+        (["--store", "ftp://x/y", "store", "stats"], ["ftp"]),
         (["--cd", "/nowhere", "status"], ["/nowhere"]),
         (["tag", "last", "novalue"], ["novalue"]),
     ],

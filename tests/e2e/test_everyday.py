@@ -134,7 +134,7 @@ def test_runs_where_sort_columns_json_csv(toy: Place) -> None:
     assert len(rows) == 3
     found = toy.rote(
         "runs", "--where", "metrics.accuracy > 0.75 and (params.train.lr < 0.85 or tags.owner = 'z')",
-        "--columns", "run,metrics.accuracy,tags.owner", "--json",
+        "--columns", "id,metrics.accuracy,tags.owner", "--json",
     ).json  # fmt: skip
     assert [r["metrics.accuracy"] for r in found] == [0.8]
     assert found[0]["tags.owner"] == "b"
@@ -145,7 +145,7 @@ def test_runs_where_sort_columns_json_csv(toy: Place) -> None:
 
 def test_show_compare_logs_tag_sql(toy: Place) -> None:
     toy.rote("run")
-    first = toy.rote("runs", "--json").json[0]["run"]
+    first = toy.rote("runs", "--json").json[0]["id"]
     toy.write("params.yaml", "train:\n  lr: 0.9\n  more: [1, 2]\n")
     toy.rote("run", "--tag", "owner=me")
     shown = toy.rote("show", "last", "--json").json
@@ -233,16 +233,12 @@ def test_keep_going_and_parallel(place: Place) -> None:
     place.write(
         "rote.yaml",
         "stages:\n"
-        + "".join(
-            f"  s{n}:\n    cmd: echo {n} > f{1 - n}; read x < f{n}; echo $x > o{n}\n    outs: [o{n}]\n"
-            for n in (0, 1)
-        ),
+        "  one:\n    cmd: echo 1 > there; read x < back; echo $x > one.txt\n    outs: [one.txt]\n"
+        "  two:\n    cmd: read x < there; echo $x > back; echo $x > two.txt\n    outs: [two.txt]\n",
     )
-    for n in (0, 1):
-        os.mkfifo(place.root / f"f{n}")
-    assert run(place, "-j", "2") == {"s0": "done", "s1": "done"}, (
-        "each waits for the other: they ran together"
-    )
+    for fifo in ("there", "back"):
+        os.mkfifo(place.root / fifo)
+    assert run(place, "-j", "2") == {"one": "done", "two": "done"}, "each waits for the other: they ran together"
 
 
 def test_frozen_and_always_changed(place: Place) -> None:

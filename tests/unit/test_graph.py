@@ -54,7 +54,7 @@ def test_a_cycle_is_named_whole_and_without_what_leads_to_it() -> None:
         graph.order(stages("start: a -> s", "a: c -> a", "b: a -> b", "c: b -> c"))
     assert caught.value.stages == ("a", "c", "b")
     assert str(caught.value) == (
-        "rote.yaml:2: stages.a: the stages need each other in a circle: a needs 'c' of c; c needs 'b' of b; b needs 'a' of a"
+        "rote.yaml:2: stages.a: the stages form a cycle: a needs 'c' of c; c needs 'b' of b; b needs 'a' of a"
     )
 
 

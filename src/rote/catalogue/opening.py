@@ -63,12 +63,25 @@ def discard(path: str, broken: sqlite3.Connection | None) -> None:
 def _alone(path: str) -> Iterator[None]:
     """Hold off other processes that open or discard the file. This is SQLite's own lock on an empty database beside
     it, since it works on every system that SQLite works on."""
-    lock = sqlite3.connect(path + ".lock", timeout=PATIENCE, isolation_level=None)
+    lock = _locked(path + ".lock")
     try:
-        lock.execute("BEGIN EXCLUSIVE")
         yield
     finally:
         lock.close()
+
+
+def _locked(path: str) -> sqlite3.Connection:
+    for last in (False, True):
+        lock = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+            return lock
+        except sqlite3.Error as e:
+            lock.close()
+            if last or not is_damage(e):
+                raise
+            os.unlink(path)  # nobody can hold a lock on what is no database
+    raise AssertionError("the last round returns or raises")
 
 
 def _connect(path: str) -> sqlite3.Connection:

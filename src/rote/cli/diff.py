@@ -26,7 +26,11 @@ def diff_command(
     """Compare HEAD, or REV, with the working tree or with another REV: data, params, metrics."""
     if len(revs) > 2:
         raise UsageError("rote diff takes at most two revisions")
-    asked: dict[Literal["data", "params", "metrics"], bool] = {"data": data_, "params": params_, "metrics": metrics_}
+    asked: dict[Literal["data", "params", "metrics"], bool] = {
+        "data": data_,
+        "params": params_,
+        "metrics": metrics_,
+    }
     what: list[Literal["data", "params", "metrics"]] = [n for n, on in asked.items() if on] or list(asked)
     old, new = (revs[0] if revs else "HEAD"), (revs[1] if len(revs) > 1 else None)
     found = project(ctx).diff(old, new, what=what)

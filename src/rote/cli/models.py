@@ -9,6 +9,7 @@ from rote.cli.tables import as_json, count, size, table, value
 from rote.errors import UsageError
 from rote.ids import shown
 from rote.record import Channel, GateVerdict
+from rote.releasing import GateRefused
 
 
 @click.command()
@@ -34,7 +35,14 @@ def release_command(
     if version and bump:
         raise UsageError("--version and --bump exclude each other")
     here = project(ctx)
-    released = here.release(model, run=run, version=version, bump=bump, note=note)
+    try:
+        released = here.release(model, run=run, version=version, bump=bump, note=note)
+    except GateRefused as e:
+        if json_:
+            as_json({"verdicts": e.verdicts})
+        else:
+            click.echo(verdicts(e.verdicts))
+        raise
     if alias:
         here.promote(f"{model}@{released.version.version}", alias, why="released")
     if json_:

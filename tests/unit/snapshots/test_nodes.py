@@ -67,7 +67,7 @@ def test_a_node_ends_where_the_path_says() -> None:
 @pytest.mark.parametrize("before", [0, 1, 5000, MAX_ROWS - 1])
 @pytest.mark.parametrize("cut_at", [None, 0, 1, MAX_ROWS - 5001, MAX_ROWS - 1, MAX_ROWS, MAX_ROWS + 3])
 def test_a_node_has_no_more_rows_than_allowed(before: int, cut_at: int | None) -> None:
-    dull = [f"n{i}" for i in range(3) if zlib.crc32(f"n{i}".encode()) & 1023][0]
+    dull = next(f"n{i}" for i in range(3) if zlib.crc32(f"n{i}".encode()) & 1023)
     paths = [dull] * (before + 2 * MAX_ROWS + 7)
     if cut_at is not None:
         paths[before + cut_at] = CUTTING

@@ -248,9 +248,10 @@ class TestUnpack:
     @given(st.binary(max_size=200), st.integers(0, 300))
     def test_any_bytes_unpack_to_the_length_or_are_refused(self, data: bytes, length: int) -> None:
         try:
-            assert len(unpack(data, ZSTD, length, "T/p")) == length
-        except Corrupt as e:
-            assert e.where == "packs/T/p"
+            found = unpack(data, ZSTD, length, "T/p")
+        except Corrupt:
+            return
+        assert len(found) == length
 
 
 def test_a_node_is_packed_and_said_to_be_one() -> None:
