@@ -14,14 +14,14 @@ from treebench import Bench, DictSink, DictTree, many, noise
 from rote.chunking import SMALL
 from rote.errors import BadPath, Changed, Missing
 from rote.identity import identify
+from rote.ingest import SnapshotWriter
 from rote.known import Known
 from rote.packs import read_footer
 from rote.ports import Silence
 from rote.snapshot import Entry
 from rote.snapshots import NodeCache, Snapshots
-from rote.testing.faults import CountingStore, Crashed, FaultyStore, Fault, on
+from rote.testing.faults import CountingStore, Crashed, Fault, FaultyStore, on
 from rote.transactions import Transactions
-from rote.ingest import SnapshotWriter
 
 names = st.text("abcé-_0", min_size=1, max_size=6)
 contents = st.one_of(
@@ -34,7 +34,12 @@ trees = st.dictionaries(names, contents, max_size=12)
 
 def mixed() -> dict[str, bytes]:
     files = many(3000)
-    return files | {"large": noise(900_000), "text": b"words and words\n" * 20_000, "none": b"", "edge": noise(SMALL)}
+    return files | {
+        "large": noise(900_000),
+        "text": b"words and words\n" * 20_000,
+        "none": b"",
+        "edge": noise(SMALL),
+    }
 
 
 # ---- round trips -----------------------------------------------------------------------------------------------
@@ -99,7 +104,12 @@ def test_a_file_of_many_segments() -> None:
 
 def test_the_id_knows_path_content_and_the_executable_bit_only() -> None:
     base = identify(DictTree({"a": b"1"}), Silence()).id
-    others = [DictTree({"b": b"1"}), DictTree({"a": b"2"}), DictTree({"a": b"1"}, executables=["a"]), DictTree({})]
+    others = [
+        DictTree({"b": b"1"}),
+        DictTree({"a": b"2"}),
+        DictTree({"a": b"1"}, executables=["a"]),
+        DictTree({}),
+    ]
     assert len({base, *(identify(tree, Silence()).id for tree in others)}) == 5
 
 
@@ -116,8 +126,7 @@ def test_many_small_files_are_a_handful_of_requests() -> None:
     bench, store = counted()
     record = bench.save(DictTree(many(5000)))
     assert len(record.packs) == 1
-    assert store.requests == {"create": 3, "replace": 1, "get": store.requests["get"]}  # txn, pack, record; commit
-    assert store.requests["get"] <= 1  # the fence
+    assert store.requests == {"create": 3, "replace": 1}  # txn, pack, record; commit
     assert sum(bench.packs().values()) < record.size * 1.05 + 100_000
 
 
@@ -169,7 +178,9 @@ def test_a_node_that_is_used_again_names_the_packs_it_needs() -> None:
     first = bench.save(tree)
     paths = sorted(files)
     # The first node is written anew twice; the last one stays where it was, and so do its packs.
-    second = bench.save(DictTree(files | {paths[0]: b"2"}, dict(tree.known) | {paths[0]: blake3(b"2").digest()}), first)
+    second = bench.save(
+        DictTree(files | {paths[0]: b"2"}, dict(tree.known) | {paths[0]: blake3(b"2").digest()}), first
+    )
     third_tree = DictTree(files | {paths[0]: b"3"}, dict(tree.known) | {paths[0]: blake3(b"3").digest()})
     third = bench.save(third_tree, second)
     assert set(first.packs) < set(third.packs)
@@ -203,7 +214,7 @@ def test_moved_files_are_found_by_what_this_machine_remembers(tmp_path: Path) ->
     bench.save(DictTree(files))
     known.close()
     before = sum(bench.packs().values())
-    bench = Bench(store, Known(str(tmp_path / "known.db"), "store"))
+    bench.known = Known(str(tmp_path / "known.db"), "store")
     moved = DictTree({f"elsewhere/{path}": data for path, data in files.items()})
     record = bench.save(moved)
     assert sum(bench.packs().values()) - before < 250_000  # nodes
@@ -263,7 +274,9 @@ def test_a_crash_leaves_nothing_that_is_in_the_way() -> None:
     inner = Bench()
     files = mixed()
     with pytest.raises(Crashed):
-        Bench(FaultyStore(inner.store, on("create", "packs/", Fault.CRASH_AFTER))).save(DictTree(files))
+        Bench(FaultyStore(inner.store, on("create", "packs/", Fault.CRASH_AFTER)), seed=1).save(
+            DictTree(files)
+        )
     record = inner.save(DictTree(files))
     assert inner.restore(record) == files
 

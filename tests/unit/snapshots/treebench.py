@@ -83,10 +83,14 @@ class Bench:
     """A store, and the two calls that most tests make."""
 
     def __init__(
-        self, store: ObjectStore | None = None, known: Known | None = None, info: StoreInfo = INFO
+        self,
+        store: ObjectStore | None = None,
+        known: Known | None = None,
+        info: StoreInfo = INFO,
+        seed: int = 0,
     ) -> None:
         self.store = store or MemoryStore()
-        self.clock = StillClock()
+        self.clock = StillClock(seed=seed)
         self.known = known
         self.info = info
         self.snapshots = Snapshots(self.store)
