@@ -84,6 +84,7 @@ class Runner:
         self._committer: Committer | None = None
         self._trouble: BaseException | None = None
         self._force = False
+        self._failed = False
         self._makers: set[RunId] = set()  # of the results that were hit
 
     def run(
@@ -152,8 +153,7 @@ class Runner:
         return StageOutcome(stage=name, outcome="blocked", why=why)
 
     def _ending(self, keep_going: bool) -> bool:
-        bad = any(o.outcome == "failed" for o in self._outcomes.values())
-        return bool(self._stops or self._trouble) or (bad and not keep_going)
+        return bool(self._stops or self._trouble) or (self._failed and not keep_going)
 
     def _begin(self, stage: Stage) -> bool:
         """Settle the stage at once if nothing has to be done; otherwise start a worker and return True."""
@@ -320,6 +320,7 @@ class Runner:
         self._outcomes[outcome.stage] = outcome
         self._p.progress.step()
         if outcome.outcome == "failed":
+            self._failed = True
             self._p.progress.say(f"{outcome.stage}: failed: {outcome.why}")
 
     def _record(self) -> tuple[Recorder, Committer, Run]:
