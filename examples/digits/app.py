@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import onnxruntime
 from PIL import Image
+
 from rote.client import Model
 
 model = Model(".rote/store", "digits", alias="prod", cache=".app-cache")

@@ -38,9 +38,7 @@ def needs(stages: Mapping[str, Stage]) -> dict[str, tuple[str, ...]]:
                         _own(path, out.path), [stage], next="take it out of `deps`, or out of `outs`"
                     )
                 wanted[maker] = None
-        found[stage.name] = (
-            tuple(sorted(wanted, key=position.__getitem__))
-        )
+        found[stage.name] = tuple(sorted(wanted, key=position.__getitem__))
     return found
 
 

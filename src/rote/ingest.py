@@ -125,6 +125,7 @@ class _Saving:
         self._locations: list[Location | None] = []
         self._group = _Group(self._packer)
         self.few = FEW
+        self._bytes = 0
 
     def __enter__(self) -> _Saving:
         return self
@@ -141,7 +142,7 @@ class _Saving:
         unread = [row for row, digest in enumerate(batch.digests) if digest is None]
         if unread:
             sizes = batch.sizes
-            look = self.locator.has_hints and sum(sizes[row] for row in unread) >= self.few
+            look = self._worth_looking(sum(sizes[row] for row in unread))
             if look:
                 for row in unread:
                     self.locator.near(batch.paths[row])
@@ -152,6 +153,11 @@ class _Saving:
         self._locations += locations
         for node in self._cutting.add(batch):
             self._node(tree, node)
+
+    def _worth_looking(self, size: int) -> bool:
+        """Whether so many more bytes without a place are to be looked for before they are stored."""
+        self._bytes += size
+        return self.locator.has_hints and self._bytes >= self.few
 
     def _read(self, tree: Tree, path: str, size: int, look: bool) -> tuple[bytes, Location]:
         if size >= SMALL:
@@ -185,10 +191,9 @@ class _Saving:
 
     def _locate(self, tree: Tree, node: Columns, locations: list[Location | None]) -> None:
         """Find, or read, the rows whose digest was known from the start."""
-        look = self.locator.has_hints and sum(node.sizes) >= self.few
-        for row, location in enumerate(locations):
-            if location is not None:
-                continue
+        unplaced = [row for row, location in enumerate(locations) if location is None]
+        look = self._worth_looking(sum(node.sizes[row] for row in unplaced))
+        for row in unplaced:
             path, size, digest = node.paths[row], node.sizes[row], node.digests[row]
             assert digest is not None
             found: Location | None = None

@@ -251,9 +251,7 @@ class Project:
                 else f"describe it: models: {{{model}: {{files: […]}}}}",
             )
         chosen = self.show(run or self._last_reported())
-        return self._w.releasing.release(
-            known[model], chosen, version=version, bump=bump, note=note
-        )
+        return self._w.releasing.release(known[model], chosen, version=version, bump=bump, note=note)
 
     def models(self) -> list[ModelSummary]:
         """Every model, its versions (newest first) and its aliases."""

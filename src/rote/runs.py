@@ -80,8 +80,8 @@ class Runs:
                 yield RunId(key.split("/")[1])
 
     def resolve(self, text: str) -> RunId:
-        """The run that `text` means: a whole id, a beginning or an end that only one run has, `last`, or `last~N` for the
-        Nth before that.
+        """The run that `text` means: a whole id, a beginning or an end that only one run has, `last`, or `last~N` for
+        the Nth before that.
 
         Raises Missing, UsageError (several runs fit), BadName.
         """

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 import pytest
-import rote.client
 
 import rote
+import rote.client
 from rote.cli import COMMANDS, rote_command
 
 ROOT = Path(__file__).parents[2]

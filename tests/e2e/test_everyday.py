@@ -238,7 +238,9 @@ def test_keep_going_and_parallel(place: Place) -> None:
     )
     for fifo in ("there", "back"):
         os.mkfifo(place.root / fifo)
-    assert run(place, "-j", "2") == {"one": "done", "two": "done"}, "each waits for the other: they ran together"
+    assert run(place, "-j", "2") == {"one": "done", "two": "done"}, (
+        "each waits for the other: they ran together"
+    )
 
 
 def test_frozen_and_always_changed(place: Place) -> None:
