@@ -115,6 +115,8 @@ class Snapshots:
                 stored = coalesced(self._store, name, spans, _GAP)
             except NotFound as e:
                 raise packs.gone(name, f"snapshot {record.id[:12]}") from e
+            except Corrupt as e:
+                raise packs.damaged(name, "it is shorter than it should be") from e
             for ref, packed in zip(here, stored, strict=True):
                 data = bytes(packs.unpack(packed, ZSTD, ref.length, name, MAX_NODE))
                 if blake3(data).hexdigest() != ref.check:
