@@ -25,9 +25,14 @@ def sh(command: str, expect: int = 0) -> str:
     print(f"$ {command}", flush=True)
     began = time.monotonic()
     done = subprocess.run(
-        shlex.split(command), capture_output=True, text=True, check=False, env=environment()
+        shlex.split(command),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        env=environment(),
     )
-    for line in (done.stdout + done.stderr).splitlines():
+    for line in done.stdout.splitlines():
         print(f"  {line}")
     print(f"  ({time.monotonic() - began:.2f} s)", flush=True)
     if done.returncode != expect:

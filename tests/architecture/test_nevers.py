@@ -17,7 +17,7 @@ SRC = Path(__file__).parents[2] / "src" / "rote"
 
 WORDS = {"errors", "ids", "paths", "encoding", "snapshot", "pointer", "pipeline", "record", "_version"}
 LAWS = {
-    "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "metrics", "gates", "versions", "readback",
+    "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "gates", "versions", "readback",
     "query", "querysql", "pickles", "redaction", "rooted", "metrics",
 }  # fmt: skip
 PORTS = {"ports"}
@@ -25,7 +25,7 @@ SERVICES = {
     "packs", "packing", "piecing", "ingest", "identity", "known", "snapshots", "transactions", "conditional", "fence",
     "roots", "founding", "check", "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",
     "interrupts", "recording", "runs", "comparing", "catalogue", "registry", "releasing", "modelfiles", "channels",
-    "delivery", "reading", "committing", "composing", "locating", "noding", "outcomes",
+    "delivery", "reading", "committing", "outcomes", "composing", "locating", "noding", "outcomes",
 }  # fmt: skip
 ADAPTERS = {"stores", "executors", "worktree", "landing", "machine", "vcs", "clock"}
 WIRING = {"config", "project", "wiring", "founded", "revisions", "operating"}

@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ HERE = Path(__file__).parent
 
 PARENT = """
 import sys
+import threading
 from pathlib import Path
 from runbench import Bench, outcomes
 from rote.errors import Stopped
@@ -158,4 +160,26 @@ def test_handlers_are_put_back(tmp_path: Path) -> None:
     bench.stages("  a: {cmd: echo > a, outs: [a]}\n")
     bench.run()
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+    bench.executor.close()
+
+
+def test_outside_of_the_main_thread_signals_are_left_alone(tmp_path: Path) -> None:
+    """An application that runs pipelines in threads keeps its own handlers."""
+    bench = Bench(tmp_path / "project")
+    seen = []
+    bench.stages("  a: {cmd: echo > a, outs: [a]}\n")
+    describe = bench._describe
+
+    def look(values):  # type: ignore[no-untyped-def]  # called while the run is under way
+        seen.append(signal.getsignal(signal.SIGINT))
+        return describe(values)
+
+    bench._describe = look  # type: ignore[method-assign]
+    thread = threading.Thread(target=bench.run)
+    before = signal.getsignal(signal.SIGINT)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+    bench.run(force=True)
+    assert seen[1] != before
     bench.executor.close()

@@ -22,7 +22,7 @@ SECONDS = 30.0
 """Seconds that a query in SQL may take."""
 DEFAULT = ("id", "state", "began", "seconds", "commit", "by")
 """Columns shown when none are named; metrics that the runs have follow."""
-MOST_METRICS = 8
+MOST_METRICS = 4
 _STEPS = 10_000
 _MASK = (1 << SHIFT) - 1
 _FEW = 200
@@ -107,9 +107,10 @@ def _wanted(keys: _Keys, columns: Sequence[str]) -> list[Field]:
 
 
 def _metrics(db: sqlite3.Connection, keys: _Keys, numbers: list[int]) -> list[tuple[str, list[Any]]]:
-    """The first metrics, by name, that at least one of the runs has."""
+    """The first metrics that at least one of the runs has: whole ones by name, then those that lie in others."""
     found: list[tuple[str, list[Any]]] = []
-    for (name,) in db.execute("SELECT DISTINCT name FROM key WHERE kind = 'metrics' ORDER BY name"):
+    names = "SELECT DISTINCT name FROM key WHERE kind = 'metrics' ORDER BY name LIKE '%.%', name"
+    for (name,) in db.execute(names):
         values = _column(db, keys, Field("metrics", name), numbers)
         if any(value is not None for value in values):
             found.append((f"metrics.{name}", values))

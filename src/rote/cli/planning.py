@@ -27,7 +27,7 @@ def plan_command(
     else:
         click.echo(table(["stage", "would", "why"], [_row(d) for d in plan.decisions]))
         runs = len(plan.of("run"))
-        click.echo(f"{count(runs, 'stage')} of {len(plan.decisions)} would run" if runs else "nothing to do")
+        click.echo(f"{runs} of {count(len(plan.decisions), 'stage')} would run" if runs else "nothing to do")
 
 
 def _row(decision: Decision) -> list[str]:

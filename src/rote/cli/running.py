@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from rote.cli.opening import project
-from rote.cli.tables import as_json, seconds, size
+from rote.cli.tables import as_json, count, seconds, size
 from rote.cli.tagging import tags_of
 from rote.record import StageOutcome
 
@@ -49,9 +49,11 @@ def run_command(
                 click.echo(_line(stage))
         done = sum(s.outcome == "done" for s in outcome.stages)
         hits = sum(s.outcome == "hit" for s in outcome.stages)
-        what = "nothing to do" if outcome.ok and not done else f"{outcome.run.state}"
-        name = f"run {outcome.run.id}" if outcome.recorded else f"as in run {outcome.run.id}"
-        click.echo(f"{name}: {what}, {done} done, {hits} hits, {seconds(outcome.run.seconds)}")
+        told = f"{done} done, {count(hits, 'hit')}"
+        if outcome.recorded:
+            click.echo(f"run {outcome.run.id}: {outcome.run.state}, {told}, {seconds(outcome.run.seconds)}")
+        else:
+            click.echo(f"nothing to do, {told}: as in run {outcome.run.id}")
     if not outcome.ok:
         ctx.exit(130 if outcome.run.state == "stopped" else 1)
 

@@ -39,7 +39,13 @@ def runs_command(
     elif not found.rows:
         click.echo("no runs" + (" for which this holds" if where else " yet: `rote run`"))
     else:
-        click.echo(table(found.columns, [[value(v) for v in row] for row in found.rows]))
+        cells = [[_short(name, v) for name, v in zip(found.columns, row, strict=True)] for row in found.rows]
+        click.echo(table(found.columns, cells))
+
+
+def _short(column: str, thing: object) -> str:
+    """A commit in ten digits, as `git log --oneline` shows it."""
+    return value(thing)[:10] if column == "commit" else value(thing)
 
 
 @click.command()
