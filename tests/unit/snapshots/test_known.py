@@ -70,6 +70,8 @@ def test_the_oldest_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     known = Known(str(tmp_path / "known.db"), "store")
     for number in range(30):
         known.remember(f"T/{number}", footer(number))
+    known.close()
+    known = Known(str(tmp_path / "known.db"), "store")
     assert known.find(digest(29)) is not None
     assert known.find(digest(0)) is None
     assert sum(known.find(digest(n)) is not None for n in range(30)) <= 20
