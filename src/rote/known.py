@@ -68,20 +68,27 @@ class Known:
         self._lock = threading.Lock()
         self._packs: list[_Pack] = []
         self._where: dict[bytes, int] | None = None
+        self._path: str | None = path
         self._db: sqlite3.Connection | None = None
-        try:
-            self._db = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
-            # A cache: a power cut may lose it, but must not make it slow.
-            self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;" + _SCHEMA)
-        except sqlite3.Error as e:
-            self._give_up(e)
+
+    def _open(self) -> sqlite3.Connection | None:
+        """The file, opened when it is first needed: a small write never does."""
+        if self._db is None and self._path is not None:
+            path, self._path = self._path, None
+            try:
+                self._db = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
+                # A cache: a power cut may lose it, but must not make it slow.
+                self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;" + _SCHEMA)
+            except sqlite3.Error as e:
+                self._give_up(e)
+        return self._db
 
     def close(self) -> None:
         """Close the file; nothing is known afterwards."""
         with self._lock:
             if self._db:
                 self._db.close()
-            self._db, self._packs, self._where = None, [], {}
+            self._path, self._db, self._packs, self._where = None, None, [], {}
 
     def find(self, digest: bytes) -> tuple[Chunk, Block] | None:
         """Where a chunk was put, if this machine put it there. It may be gone since."""
@@ -94,14 +101,17 @@ class Known:
     def remember(self, pack: str, footer: Footer) -> None:
         """The chunks of a pack that was written."""
         with self._lock:
-            if self._db is None or sum(footer.stored) < LEAST:
+            if sum(footer.stored) < LEAST:
+                return
+            db = self._open()
+            if db is None:
                 return
             try:
-                self._db.execute("BEGIN IMMEDIATE")
+                db.execute("BEGIN IMMEDIATE")
                 row = (self._store, pack, len(footer.chunk_length), msgspec.msgpack.encode(footer))
-                self._db.execute("INSERT INTO packs (store, name, chunks, footer) VALUES (?, ?, ?, ?)", row)
-                self._forget(self._db)
-                self._db.execute("COMMIT")
+                db.execute("INSERT INTO packs (store, name, chunks, footer) VALUES (?, ?, ?, ?)", row)
+                self._forget(db)
+                db.execute("COMMIT")
             except sqlite3.Error as e:
                 self._give_up(e)
                 return
@@ -110,11 +120,12 @@ class Known:
 
     def _load(self) -> None:
         self._where = {}
-        if self._db is None:
+        db = self._open()
+        if db is None:
             return
         try:
             query = "SELECT name, footer FROM packs WHERE store=? ORDER BY id"
-            for name, footer in self._db.execute(query, (self._store,)):
+            for name, footer in db.execute(query, (self._store,)):
                 self._learn(name, msgspec.msgpack.decode(footer, type=Footer))
         except (sqlite3.Error, msgspec.DecodeError) as e:
             self._give_up(e)

@@ -26,7 +26,8 @@ class Piecer:
 
     def __init__(self, locator: Locator, info: StoreInfo) -> None:
         self._locator = locator
-        self._cutter = Cutter(info.chunk_min, info.chunk_avg, info.chunk_max)
+        self._info = info
+        self._cutter: Cutter | None = None
         self._segment = max(SEGMENT, 4 * info.chunk_max)
         self._pool: ThreadPoolExecutor | None = None
         self._buffers: list[bytearray] = []
@@ -39,6 +40,8 @@ class Piecer:
 
     def save(self, tree: Tree, path: str, size: int) -> tuple[bytes, Location]:
         """The digest of a file of at least `chunking.SMALL` bytes, and where it lies now. Raises Changed."""
+        if self._cutter is None:
+            self._cutter = Cutter(self._info.chunk_min, self._info.chunk_avg, self._info.chunk_max)
         if size < self._segment:
             data = tree.read(path, size)
             view = memoryview(data)
@@ -48,9 +51,11 @@ class Piecer:
             found.take(view, lengths, _digests(view, lengths) if len(lengths) > 1 else [digest])
             return digest, found.location()
         with tree.stream(path, size) as fill:
-            return self._stream(fill, path, size)
+            return self._stream(fill, self._cutter, path, size)
 
-    def _stream(self, read: Callable[[memoryview], int], path: str, size: int) -> tuple[bytes, Location]:
+    def _stream(
+        self, read: Callable[[memoryview], int], cutter: Cutter, path: str, size: int
+    ) -> tuple[bytes, Location]:
         """Segment by segment, each read once, so that the cut, both digests and the pack see the same bytes."""
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor  # only large files need it: start-up time
@@ -75,7 +80,7 @@ class Piecer:
                     )
                 fill += got
                 at += got
-            lengths = self._cutter.cut(segment, at == size)
+            lengths = cutter.cut(segment, at == size)
             cut = sum(lengths)
             rest = segment[cut:]
             work = self._pool.submit(_hash, hasher.update, segment[:cut], lengths)
