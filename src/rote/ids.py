@@ -20,7 +20,8 @@ TxnId = NewType("TxnId", str)
 """Names one write: UTC time to the second, then 16 random hexadecimal digits. Never reused."""
 
 RunId = NewType("RunId", str)
-"""Names one run: UTC time to the second, then 6 random hexadecimal digits. Sorts by time."""
+"""Names one run: UTC time to the second, then 6 hexadecimal digits: the fraction of the second in 4096ths, and 3 random
+ones. Sorts by time."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _TXN = re.compile(r"\d{8}T\d{6}-[0-9a-f]{16}\Z")

@@ -82,8 +82,6 @@ class Operating:
     def _described(
         self, values: Values, overrides: Sequence[str], tags: Mapping[str, str], command: str
     ) -> Run:
-        from rote.machine import host  # a run in which nothing has to be done records nothing
-
         return Run(
             id=self._w.runs.new_id(),
             state="running",
@@ -92,7 +90,7 @@ class Operating:
             command=command,
             project=self._w.git.origin() or self._w.root,
             commit=self._w.git.commit(),
-            host=host(os.environ),
+            host=self._w.host,
             params={file: dict(content) for file, content in values.items()},
             overrides=list(overrides),
             tags=dict(tags),

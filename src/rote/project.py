@@ -60,9 +60,18 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 class Project:
     """A rote project. Made by `rote.open` and `rote.init`."""
 
-    def __init__(self, root: str, *, store: str | None = None, progress: Progress | None = None) -> None:
-        self._w = Wiring(root, store=store, progress=progress or Silence(), cwd=os.getcwd())
+    def __init__(
+        self,
+        root: str,
+        *,
+        store: str | None = None,
+        progress: Progress | None = None,
+        wiring: Wiring | None = None,
+    ) -> None:
+        """`wiring` is for those who put the parts together themselves, as tests do: a clock that stands still, a store
+        that counts."""
         self._cwd = os.getcwd()
+        self._w = wiring or Wiring(root, store=store, progress=progress or Silence(), cwd=self._cwd)
 
     @property
     def root(self) -> Path:
@@ -313,8 +322,12 @@ class Project:
         return self._w.catalogue
 
     def _newest_run(self, commit: str) -> Run | None:
-        found = self.runs(f"commit = '{commit}'", columns=["id"], limit=1).rows
-        return self.show(str(found[0][0])) if found else None
+        """The newest run of a commit; one without uncommitted changes, if there is any."""
+        for where in (f"commit = '{commit}' and dirty = false", f"commit = '{commit}'"):
+            found = self.runs(where, columns=["id"], limit=1).rows
+            if found:
+                return self.show(str(found[0][0]))
+        return None
 
     def _pinned(self, path: str, rev: str | None) -> tuple[SnapshotRef, str]:
         """The snapshot whose pointer pins `path` or a folder above it, and the path inside."""

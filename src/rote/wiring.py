@@ -6,6 +6,7 @@ Every part is made when it is first asked for, and its module is loaded then: a 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from rote.delivery import Delivery
     from rote.ingest import SnapshotWriter
     from rote.known import Known
-    from rote.record import StoreInfo
+    from rote.record import Host, StoreInfo
     from rote.registry import Registry
     from rote.releasing import Releasing
     from rote.results import Results
@@ -35,12 +36,24 @@ if TYPE_CHECKING:
 
 
 class Wiring:
-    """The parts of one project, made on demand. Each property is a part; see its module for what it does."""
+    """The parts of one project, made on demand. Each property is a part; see its module for what it does.
+
+    `wrap` puts something around the store, between it and everything else: a store that counts, or one that fails.
+    """
 
     # In-function imports below have one reason, which the first lines of this module give.
 
-    def __init__(self, root: str, *, store: str | None, progress: Progress, cwd: str) -> None:
+    def __init__(
+        self,
+        root: str,
+        *,
+        store: str | None,
+        progress: Progress,
+        cwd: str,
+        wrap: Callable[[ObjectStore], ObjectStore] | None = None,
+    ) -> None:
         self.root = root
+        self._wrap = wrap
         self.progress = progress
         self._store_asked = store
         self._cwd = cwd
@@ -67,7 +80,9 @@ class Wiring:
         url = self.settings.store.value
         fresh = url == os.path.join(self.own, "store") and not os.path.isdir(os.path.join(self.own, "store"))
         fresh = fresh and not os.path.isdir(self.cache)
-        store = address.at(url, base=self.root, create=fresh)
+        store: ObjectStore = address.at(url, base=self.root, create=fresh)
+        if self._wrap is not None:
+            store = self._wrap(store)
         if fresh:
             found(store, self.clock)
         return store
@@ -89,6 +104,12 @@ class Wiring:
         from rote.machine import by  # on demand
 
         return by(os.environ)
+
+    @cached_property
+    def host(self) -> Host:
+        from rote.machine import host  # on demand: a run in which nothing has to be done records nothing
+
+        return host(os.environ)
 
     @cached_property
     def secrets(self) -> tuple[str, ...]:
