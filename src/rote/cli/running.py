@@ -10,6 +10,10 @@ from rote.cli.tagging import tags_of
 from rote.record import StageOutcome
 
 
+MOST = 20
+"""In a pipeline of more stages than this, hits are only counted."""
+
+
 @click.command()
 @click.argument("stages", nargs=-1)
 @click.option(
@@ -44,8 +48,11 @@ def run_command(
     if json_:
         as_json(outcome)
     else:
+        many = len(outcome.stages) > MOST
         for stage in outcome.stages:
-            if not ctx.obj["quiet"] or stage.outcome not in ("hit", "done"):
+            if stage.outcome not in ("hit", "done") or not (
+                ctx.obj["quiet"] or (many and stage.outcome == "hit")
+            ):
                 click.echo(_line(stage))
         done = sum(s.outcome == "done" for s in outcome.stages)
         hits = sum(s.outcome == "hit" for s in outcome.stages)
