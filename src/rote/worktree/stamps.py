@@ -57,7 +57,24 @@ def sure(numbers: array[int], now: int) -> bytes:
     return bytes(rows)
 
 
+_ASKED = 0.01
+"""Seconds for which an answer of the file system's clock serves again."""
+_answers: dict[tuple[str, int], tuple[float, int]] = {}
+
+
 def moment(probe: str, device: int) -> int:
+    """See `_moment`. An answer serves for a hundredth of a second, so that a look at a thousand small outs asks some
+    times and not a thousand: an earlier moment only makes more rows unsure, never a changed file sure."""
+    asked = time.monotonic()
+    known = _answers.get((probe, device))
+    if known is not None and asked - known[0] < _ASKED:
+        return known[1]
+    found = _moment(probe, device)
+    _answers[probe, device] = asked, found
+    return found
+
+
+def _moment(probe: str, device: int) -> int:
     """Nanoseconds since 1970 by the clock that stamps files on `device`, or a moment before.
 
     A file server's clock may lag behind ours, so the clock is asked by writing the file `probe`; where that lies on
