@@ -39,7 +39,16 @@ print("outcome", outcome.run.state, *sorted(outcomes(outcome).items()), flush=Tr
 """
 
 DEAF = "trap '' TERM INT HUP; exec 9> life; echo half > deaf; echo up > up; while :; do read x < never; done"
-LISTENS = "trap 'echo saved > saved; exit 0' TERM; exec 8> life; echo half > out; echo up > up; while :; do read x < never; done"
+# A shell may miss a signal that comes just before it blocks; `sigwait` cannot.
+LISTENS = """
+import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+life = os.open("life", os.O_WRONLY)
+open("out", "w").write("half\\n")
+open("up", "w").write("up\\n")
+signal.sigwait([signal.SIGTERM])
+open("saved", "w").close()
+"""
 
 
 class Running:
@@ -97,10 +106,11 @@ def begin(tmp_path: Path, store: Path, stages: str) -> Iterator[Running]:
 
 @pytest.fixture
 def listening(tmp_path: Path, store: Path) -> Iterator[Running]:
+    (tmp_path / "listens.py").write_text(LISTENS)
     yield from begin(
         tmp_path,
         store,
-        f'  a:\n    cmd: "{LISTENS}"\n    outs: [out]\n  b: {{cmd: cp out b, deps: [out], outs: [b]}}\n',
+        f"  a:\n    cmd: {sys.executable} ../listens.py\n    outs: [out]\n  b: {{cmd: cp out b, deps: [out], outs: [b]}}\n",
     )
 
 
