@@ -1,0 +1,202 @@
+"""A small project with a history, at the level of the API: what tests of faults and of requests begin with."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rote.founding import found
+from rote.ports import ObjectStore, Silence
+from rote.project import Project
+from rote.record import Host
+from rote.rooted import PREFIXES, is_root
+from rote.roots import Roots
+from rote.snapshots import Snapshots
+from rote.stores.folder import FolderStore
+from rote.testing.clock import START, StillClock
+from rote.wiring import Wiring
+
+PIPELINE = """\
+stages:
+  sort:
+    cmd: mkdir -p sorted && cat data/*.txt | sort > sorted/all.txt
+    deps: [data]
+    outs: [sorted]
+  train:
+    cmd:
+      - mkdir -p model && cksum < sorted/all.txt > model/weights
+      - echo '{"accuracy":0.9}' > metrics.json
+    deps: [sorted]
+    outs: [model]
+    metrics: [metrics.json]
+models:
+  digits:
+    files: [model]
+    gates: [accuracy >= 0.5]
+"""
+
+Wrap = Callable[[ObjectStore], ObjectStore]
+
+
+class StillWiring(Wiring):
+    """The parts of a project on a clock that stands still, on a machine that is the same everywhere.
+
+    Every `seed` is another process: it has its own time, a minute after the one before, and its own chance.
+    """
+
+    def __init__(self, root: Path, seed: int, wrap: Wrap | None = None) -> None:
+        super().__init__(str(root), store=None, progress=Silence(), cwd=str(root), wrap=wrap)
+        self._seed = seed
+
+    @property
+    def clock(self) -> StillClock:
+        if "still" not in self.__dict__:
+            self.still = StillClock(START + 60 * self._seed, self._seed)
+        return self.still
+
+    @property
+    def by(self) -> str:
+        return "ada@mill"
+
+    @property
+    def host(self) -> Host:
+        return Host(name="mill", system="Linux", machine="x86_64", cpus=2, python="3.11.0")
+
+
+def opened(root: Path, seed: int, wrap: Wrap | None = None) -> Project:
+    """The project there, as a new process would see it."""
+    return Project(str(root), wiring=StillWiring(root, seed, wrap))
+
+
+def founded(root: Path, pipeline: str = PIPELINE) -> Path:
+    """A folder that is a project, with an empty store in `.rote/store`."""
+    (root / ".rote").mkdir(parents=True)
+    (root / "rote.yaml").write_text(pipeline)
+    found(FolderStore(str(root / ".rote/store"), create=True), StillClock(seed=99))
+    return root
+
+
+def lay(folder: Path, files: dict[str, str | bytes]) -> None:
+    for path, content in files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def content(root: Path) -> dict[str, bytes]:
+    """The working tree, without what is rote's own."""
+    return {
+        p.relative_to(root).as_posix(): p.read_bytes()
+        for p in sorted(root.rglob("*"))
+        if p.is_file() and ".rote" not in p.relative_to(root).parts
+    }
+
+
+def data(changed: bool = False) -> dict[str, str | bytes]:
+    """Some small files, one that is cut into chunks."""
+    files: dict[str, str | bytes] = {f"{n % 3}.{n}.txt": f"line {n}\n" * 20 for n in range(9)}
+    files["sub/large.bin"] = b"".join(n.to_bytes(4, "little") for n in range(40_000))
+    if changed:
+        files |= {"0.0.txt": "another line\n", "new.txt": "a new line\n"}
+    return files
+
+
+class Scene:
+    """A state of a project, and a command that is typed in it."""
+
+    def __init__(self, root: Path, do: Callable[[Project, Path], Any]) -> None:
+        self.root = root
+        self.do = do
+
+    def laid(self, at: Path) -> Path:
+        """A copy to work in."""
+        shutil.copytree(self.root, at)
+        return at
+
+
+def _add(project: Project, root: Path) -> Any:
+    return [(a.path, a.ref.id, a.ref.files, a.ref.size) for a in project.add(str(root / "data"))]
+
+
+def _run(project: Project, root: Path) -> Any:
+    outcome = project.run()
+    outs = {s.stage: {path: ref.id for path, ref in s.outs.items()} for s in outcome.stages}
+    return outcome.ok, outcome.run.state, outs, outcome.run.metrics
+
+
+def _release(project: Project, root: Path) -> Any:
+    version = project.release("digits").version
+    every = [v.version for v in project.versions("digits")]
+    return version.version, version.snapshot.id, version.files, every
+
+
+def _promote(project: Project, root: Path) -> Any:
+    channel = project.promote("digits@1.0.1", "prod", why="better")
+    return channel.version, channel.seq, [m.version for m in channel.history]
+
+
+def _checkout(project: Project, root: Path) -> Any:
+    return sorted(path for path, _ in project.checkout())
+
+
+COMMANDS = {
+    "add": _add,
+    "add-again": _add,
+    "run": _run,
+    "release": _release,
+    "promote": _promote,
+    "checkout": _checkout,
+}
+
+
+def scenes(folder: Path) -> dict[str, Scene]:
+    """Command -> a scene in which it has something to do; in each but the first much is committed already."""
+    work = founded(folder / "work")
+    found: dict[str, Scene] = {}
+
+    def keep(name: str) -> None:
+        shutil.copytree(work, folder / name)
+        found[name] = Scene(folder / name, COMMANDS[name])
+
+    lay(work / "kept", {"a": "kept", "b": "kept too"})
+    lay(work / "data", data())
+    opened(work, 0).add(str(work / "kept"))
+    keep("add")
+    opened(work, 1).add(str(work / "data"))
+    assert opened(work, 2).run().ok
+    opened(work, 3).release("digits")
+    opened(work, 4).promote("digits@1.0.0", "prod")
+    lay(work / "data", data(changed=True))
+    keep("add-again")
+    opened(work, 5).add(str(work / "data"))
+    keep("run")
+    assert opened(work, 6).run().ok
+    keep("release")
+    opened(work, 7).release("digits")
+    keep("promote")
+    shutil.rmtree(work / "data")
+    (work / "kept/a").unlink()
+    keep("checkout")
+    return found
+
+
+def in_force(store: ObjectStore) -> dict[str, Any]:
+    """Every root in force with its body and the bytes of all files that it keeps."""
+    roots, snapshots = Roots(store), Snapshots(store)
+    every: dict[str, Any] = {}
+    for key in (key for prefix in PREFIXES for key in roots.list(prefix)):
+        root = roots.envelope(key) if is_root(key) else None
+        if root is None:
+            continue
+        files = {}
+        for ref in root.needs:
+            record = snapshots.record(ref)
+            files[ref.id] = {
+                e.path: b"".join(snapshots.read(record, e.path)) for e in snapshots.entries(record)
+            }
+        every[key] = (msgspec.to_builtins(root.body), files)
+    return every
