@@ -14,7 +14,7 @@ from rote.diff import TreeDiff
 from rote.errors import BadPath, Missing, StoreError
 from rote.identity import Identity
 from rote.ids import nearest, shown
-from rote.pointer import Pointer
+from rote.pointer import SUFFIX, Pointer
 from rote.ports import Clock, Columns, Progress, Silence, WorkingTree, Workspace
 from rote.record import DataRoot
 from rote.snapshot import SnapshotRecord, SnapshotRef
@@ -251,8 +251,16 @@ class Data:
 def _chosen(paths: Sequence[str], known: list[str]) -> list[str]:
     """The data paths that `paths` name, in order. Raises Missing."""
     found: dict[str, None] = {}
-    for path in paths:
+    for typed in paths:
+        # A shell completes to the pointer's own name.
+        path = typed.removesuffix(SUFFIX) if typed.removesuffix(SUFFIX) in known else typed
         below = [p for p in known if p == path or p.startswith(path + "/")]
+        around = next((p for p in known if path.startswith(p + "/")), None)
+        if around is not None:
+            raise Missing(
+                f"{shown(path, 200)} lies in {shown(around, 200)}, which is checked out as a whole",
+                next=f"rote checkout {around}; or for this file alone: rote cat {path} > {path}",
+            )
         if not below:
             guess = nearest(path, known)
             raise Missing(

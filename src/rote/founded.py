@@ -51,6 +51,8 @@ def init(path: str, *, store: str | None) -> Founded:
     wiring = Wiring(root, store=None, progress=Silence(), cwd=root)
     setting = wiring.settings.store
     found(address.at(setting.value, base=root, create=True), wiring.clock)
+    if setting.value == os.path.join(wiring.own, "store"):
+        wiring.remember_store()
     return Founded(root, is_new, setting.value, setting.source)
 
 

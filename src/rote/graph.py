@@ -168,7 +168,8 @@ def _between(user: Stage, maker: Stage) -> str:
 def needed(stages: Mapping[str, Stage], targets: Collection[str] = ()) -> list[str]:
     """The targets and all they need, in the order of `order`; without targets, every stage.
 
-    A target is a stage's name, or the path of an out. Raises ConfigError with the nearest name if it is neither.
+    A target is a stage's name, or the path of an out or of something in one. Raises ConfigError with the nearest name
+    if it is neither.
     """
     whole = order(stages)
     if not targets:
@@ -185,11 +186,14 @@ def needed(stages: Mapping[str, Stage], targets: Collection[str] = ()) -> list[s
 
 
 def stage_of(stages: Mapping[str, Stage], target: str) -> str:
-    """The stage of this name, or the one that makes this path. Raises ConfigError with the nearest name."""
+    """The stage of this name, or the one that makes this path or the out it lies in.
+
+    Raises ConfigError with the nearest name.
+    """
     if target in stages:
         return target
     for stage in stages.values():
-        if any(out.path == target for out in stage.outs):
+        if any(target == out.path or target.startswith(out.path + "/") for out in stage.outs):
             return stage.name
     paths = [out.path for stage in stages.values() for out in stage.outs]
     near = nearest(target, [*stages, *paths])

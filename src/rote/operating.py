@@ -10,6 +10,7 @@ from typing import Any
 
 from rote.config import overrides as overriding
 from rote.config import params, reading
+from rote.errors import UsageError
 from rote.executors.local import LocalExecutor
 from rote.pipeline import Values
 from rote.plan import Plan, Why
@@ -40,6 +41,11 @@ class Operating:
         command: str,
     ) -> RunOutcome:
         """See `Project.run`."""
+        if not self._w.pipeline.stages:
+            raise UsageError(
+                "rote.yaml describes no stages yet, so there is nothing to run",
+                next="describe one: stages: {train: {cmd: python train.py, deps: [train.py], outs: [model.bin]}}",
+            )
         parsed = overriding.parse(overrides)
         with overriding.overridden(self._w.root, self._w.pipeline, parsed) as values:
             parts = Parts(

@@ -30,7 +30,10 @@ def done(stage: Stage, key: StageKey, left: Done, why: str) -> StageOutcome:
 def failed(stage: Stage, key: StageKey, error: RoteError, aside: list[str]) -> StageOutcome:
     """The outcome of a stage that failed or was stopped; `aside` is where its partial outs are."""
     exit = error.exit if isinstance(error, Failure) else None
-    why = text_of(error) + (f"; what it had written is in {', '.join(aside)}" if aside else "")
+    why = text_of(error)
+    if aside:
+        # After the last lines of its output this needs a line of its own.
+        why += ("\n  " if "\n" in why else "; ") + f"what it had written is in {', '.join(aside)}"
     return StageOutcome(
         stage=stage.name, outcome="stopped" if exit and exit.stopped else "failed", key=key,
         seconds=round(exit.seconds, 3) if exit else 0.0, why=why, exit_code=exit.code if exit else None,

@@ -40,7 +40,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
             return f"{what} is no longer listed"
         if self.kind == "dep":
             return f"{what} changed"
-        return f"{what} changed: {_said(self.old)} -> {_said(self.new)}"
+        exact = type(self.old) is not type(self.new)
+        return f"{what} changed: {_said(self.old, exact)} -> {_said(self.new, exact)}"
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,8 +77,10 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     made: str | None = None
 
 
-def _said(value: Any) -> str:
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+def _said(value: Any, exact: bool) -> str:
+    """The value, short and in one line; a text stands in quotes where it could be taken for something else."""
+    plain = isinstance(value, str) and not exact and value.isprintable()
+    text = value if plain else msgspec.json.encode(value).decode()
     return text if len(text) <= 60 else text[:59] + "…"
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from rote.config.settings import Setting
-from rote.errors import Missing, UsageError
+from rote.errors import BadPath, Missing, UsageError
 from rote.ids import nearest, shown
 from rote.pipeline import Pipeline
+from rote.pointer import SUFFIX
 from rote.ports import Progress, Silence
 from rote.record import AliasMove, Channel, Run, Version
 from rote.snapshot import FILE, Entry, SnapshotRef
@@ -139,7 +141,8 @@ class Project:
         ref, inner = self._pinned(path, rev)
         record = self._w.snapshots.record(ref)
         if not inner:
-            yield from self._w.snapshots.entries(record)
+            for entry in self._w.snapshots.entries(record):
+                yield replace(entry, path=self._base(path)) if ref.single else entry
             return
         found = False
         for entry in self._w.snapshots.entries(record):
@@ -148,7 +151,8 @@ class Project:
                 yield entry
         if not found:
             raise Missing(
-                f"there is nothing at {shown(path)}", next="rote ls on its pointer lists what there is"
+                f"there is nothing at {shown(path)}",
+                next=f"rote ls {self._data_of(path, inner)} lists what there is",
             )
 
     def cat(self, path: str, *, rev: str | None = None) -> Iterator[bytes]:
@@ -181,21 +185,21 @@ class Project:
 
         with self._locked(command, wait=wait):
             return Operating(self._w).run(
-                stages, overrides=set, jobs=jobs, force=force, keep_going=keep_going, tags=tags or {},
-                command=command,
+                [self._target(s) for s in stages], overrides=set, jobs=jobs, force=force, keep_going=keep_going,
+                tags=tags or {}, command=command,
             )  # fmt: skip
 
     def plan(self, *stages: str, set: Sequence[str] = (), force: bool = False) -> Plan:
         """What `run` would do with each stage, and why. Changes nothing. Raises ConfigError."""
         from rote.operating import Operating  # the engine is loaded by what needs it
 
-        return Operating(self._w).plan(stages, overrides=set, force=force)
+        return Operating(self._w).plan([self._target(s) for s in stages], overrides=set, force=force)
 
     def why(self, stage: str) -> Why:
         """Why a stage would run (what changed since its last result), or whose result it would use."""
         from rote.operating import Operating  # the engine is loaded by what needs it
 
-        return Operating(self._w).why(stage)
+        return Operating(self._w).why(self._target(stage))
 
     # runs
 
@@ -329,16 +333,37 @@ class Project:
                 return self.show(str(found[0][0]))
         return None
 
+    def _target(self, text: str) -> str:
+        """A target as the pipeline names it: a path is relative to where one stands, or else to the project."""
+        if text in self._w.pipeline.stages:
+            return text
+        try:
+            path = self._w.workspace.name(text, self._cwd)
+        except BadPath:
+            return text
+        outs = self._outs()
+        return path if any(path == out or path.startswith(out + "/") for out in outs) else text
+
     def _pinned(self, path: str, rev: str | None) -> tuple[SnapshotRef, str]:
         """The snapshot whose pointer pins `path` or a folder above it, and the path inside."""
         name = self._w.workspace.name(path, self._cwd)
         pointers = self._revisions().pointers(rev)
+        if name not in pointers:
+            name = name.removesuffix(SUFFIX)  # a shell completes to the pointer's own name
         at = name
         while at not in pointers:
             at, slash, _ = at.rpartition("/")
             if not slash:
                 raise self._no_pointer(name, list(pointers), rev)
         return self._w.data.locate(at, pointers[at]), name[len(at) + 1 :]
+
+    def _base(self, path: str) -> str:
+        """The name of a single file that is data."""
+        return os.path.basename(self._w.workspace.name(path, self._cwd)).removesuffix(SUFFIX)
+
+    def _data_of(self, path: str, inner: str) -> str:
+        """The path as it was typed, without what lies inside the data."""
+        return os.path.normpath(path).removesuffix(inner).rstrip("/") or "."
 
     def _no_pointer(self, name: str, known: list[str], rev: str | None) -> Missing:
         when = f" at {shown(rev)}" if rev else ""

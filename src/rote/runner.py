@@ -220,7 +220,7 @@ class Runner:
 
     def _bring(self, stage: Stage, result: Result, inputs: Inputs | None) -> _Ended:
         try:
-            self._p.work.bring(result, f"brought/{stage.name}")
+            self._say_aside(stage, self._p.work.bring(result, f"brought/{stage.name}"))
         except Missing:
             if inputs is None:
                 raise
@@ -247,7 +247,7 @@ class Runner:
     def _execute(self, stage: Stage, inputs: Inputs, why: str) -> _Ended:
         recorder, _, run = self._record()
         label = label_of(run.id, stage)
-        self._p.work.clear(stage, label)
+        self._say_aside(stage, self._p.work.clear(stage, label))
         try:
             left = self._p.work.execute(
                 stage, inputs, self._p.executor,
@@ -270,6 +270,10 @@ class Runner:
             stage=stage.name, key=None if left.changed else key, inputs=inputs, done=left, replace=replace
         )
         return _Ended(stage, done(stage, key, left, why), item=item)
+
+    def _say_aside(self, stage: Stage, places: list[str]) -> None:
+        for place in places:  # what somebody wrote over an out is not taken away without a word
+            self._p.progress.say(f"{stage.name}: what was in the place of an out is in {place} now")
 
     def _started(self, stage: Stage, process: Process) -> None:
         with self._lock:

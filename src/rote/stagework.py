@@ -171,23 +171,30 @@ class Stagework:
         except BadPath:
             return False
 
-    def bring(self, result: Result, label: str) -> None:
-        """Bring the outs of a result from the store. What is saved nowhere is put aside. Raises Missing, Corrupt."""
+    def bring(self, result: Result, label: str) -> list[str]:
+        """Bring the outs of a result from the store. What is saved nowhere is put aside; returns where that is.
+
+        Raises Missing, Corrupt.
+        """
+        aside = []
         for path, ref in result.outs.items():
             try:
                 self.data.bring(path, ref)
             except (Unsaved, BadPath):
-                self._workspace.put_aside(path, f"{label}/before")
+                aside.append(self._workspace.put_aside(path, f"{label}/before"))
                 self.data.bring(path, ref)
+        return [place for place in aside if place]
 
-    def clear(self, stage: Stage, label: str) -> None:
-        """Make way for the stage's outs: what is saved is deleted, anything else is put aside."""
+    def clear(self, stage: Stage, label: str) -> list[str]:
+        """Make way for the stage's outs: what is saved is deleted, anything else is put aside; returns where it is."""
+        aside = []
         for out in stage.outs:
             if self._is_saved(out.path):
                 self._workspace.delete(out.path)
             else:
-                self._workspace.put_aside(out.path, f"{label}/before")
+                aside.append(self._workspace.put_aside(out.path, f"{label}/before"))
             os.makedirs(os.path.dirname(os.path.join(self._workspace.root, out.path)), exist_ok=True)
+        return [place for place in aside if place]
 
     def _is_saved(self, path: str) -> bool:
         try:

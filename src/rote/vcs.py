@@ -142,7 +142,11 @@ class Git:
 
     def _must_have_repository(self, rev: str) -> None:
         if self._git_dir is None:
-            raise UsageError(f"{shown(rev)} cannot be looked up: this is no git repository", where=self.root)
+            raise UsageError(
+                f"{shown(rev)} cannot be looked up: this is no git repository",
+                where=self.root,
+                next="git init, and commit what you want to come back to",
+            )
         if not rev or rev.startswith("-") or any(not c.isprintable() for c in rev):
             raise UsageError(f"not a revision: {shown(rev)}")
 

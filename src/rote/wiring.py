@@ -72,20 +72,29 @@ class Wiring:
 
     @cached_property
     def store(self) -> ObjectStore:
-        """The store. One in rote's own folder is founded where that folder is not there yet (a fresh clone); any other
+        """The store. One in rote's own folder is founded where there never was one (a fresh clone); any other
         must be there, so that a disk that is not mounted is not taken for an empty store."""
         from rote.founding import found  # on demand
         from rote.stores import address  # on demand
 
         url = self.settings.store.value
-        fresh = url == os.path.join(self.own, "store") and not os.path.isdir(os.path.join(self.own, "store"))
-        fresh = fresh and not os.path.isdir(self.cache)
+        fresh = url == os.path.join(self.own, "store") and not os.path.lexists(url) and not self._had_store()
         store: ObjectStore = address.at(url, base=self.root, create=fresh)
         if self._wrap is not None:
             store = self._wrap(store)
         if fresh:
             found(store, self.clock)
+            self.remember_store()
         return store
+
+    def _had_store(self) -> bool:
+        return os.path.exists(os.path.join(self.cache, "founded"))
+
+    def remember_store(self) -> None:
+        """Note that rote's own folder has a store, so that no other is founded should it be away one day."""
+        os.makedirs(self.cache, exist_ok=True)
+        with open(os.path.join(self.cache, "founded"), "wb"):
+            pass
 
     @cached_property
     def info(self) -> StoreInfo:

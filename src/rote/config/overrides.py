@@ -55,7 +55,14 @@ def decode(text: str) -> Any:
     from rote.config.scalars import NotPlain, resolve  # the same
 
     if text[:1] in ("[", "{", '"', "'"):
-        return yamltext.read(text, "-S").bare()
+        try:
+            return yamltext.read(text, "-S").bare()
+        except ConfigError as e:
+            raise ConfigError(
+                f"cannot read the value {shown(text)}: {e.what}",
+                where="-S",
+                next=e.next or "lists: -S 'key=[1, 2]'; text: -S 'key=\"[as it stands\"'",
+            ) from e
     try:
         return resolve(text)
     except NotPlain as e:
