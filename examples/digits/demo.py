@@ -20,10 +20,9 @@ def say(text: str) -> None:
     print(f"\n# {text}", flush=True)
 
 
-def sh(command: str, expect: int = 0) -> str:
-    """Show a command and what it prints, as a person would see it; with the seconds it took."""
-    print(f"$ {command}", flush=True)
-    began = time.monotonic()
+def sh(command: str, lines: int = 1, expect: int = 0) -> None:
+    """Type a command; show the seconds it took, the bytes by which the store grew, and the last `lines` it printed."""
+    before, began = stored(), time.monotonic()
     done = subprocess.run(
         shlex.split(command),
         stdout=subprocess.PIPE,
@@ -32,12 +31,16 @@ def sh(command: str, expect: int = 0) -> str:
         check=False,
         env=environment(),
     )
-    for line in done.stdout.splitlines():
+    took, grew = time.monotonic() - began, stored() - before
+    print(f"$ {command:<44}{took:5.1f} s" + (f"  store +{grew / 1000:,.0f} kB" if grew else ""), flush=True)
+    for line in done.stdout.splitlines()[-lines:] if lines else []:
         print(f"  {line}")
-    print(f"  ({time.monotonic() - began:.2f} s)", flush=True)
     if done.returncode != expect:
-        sys.exit(f"`{command}` ended with exit code {done.returncode}, not {expect}")
-    return done.stdout
+        sys.exit(f"{done.stdout}\n`{command}` ended with exit code {done.returncode}, not {expect}")
+
+
+def stored() -> int:
+    return sum(p.stat().st_size for p in Path(".rote/store").rglob("*") if p.is_file())
 
 
 def environment() -> dict[str, str]:
@@ -70,19 +73,19 @@ def main(project: Path) -> None:
     fresh(project)
 
     say("A git repository becomes a rote project; its store is a folder, until a bucket is wanted.")
-    sh("git init -q -b main .")
+    sh("git init -q -b main .", lines=0)
     sh("rote init")
 
-    say("1,200 real handwritten digits become versioned data.")
-    sh("python src/images.py 1200")
+    say("1,200 real handwritten digits become versioned data; git keeps a pointer of six lines.")
+    sh("python src/images.py 1200", lines=0)
     sh("rote add data/digits")
-    sh("git add .")
-    sh("git commit -q -m 'The first 1,200 digits'")
+    sh("git add .", lines=0)
+    sh("git commit -q -m 'The first 1,200 digits'", lines=0)
 
-    say("The pipeline: prepare, train, export, evaluate.")
+    say("The pipeline: prepare, train, export to ONNX, evaluate with the application's runtime.")
     sh("rote run")
 
-    say("The run passes its gates: it becomes version 1.0.0, and prod points at it.")
+    say("The run passes its gates: it becomes version 1.0.0, and the alias prod points at it.")
     sh("rote release digits")
     sh("rote promote digits@1.0.0 prod")
 
@@ -92,28 +95,28 @@ def main(project: Path) -> None:
     say("Nothing changed, so nothing runs.")
     sh("rote run")
 
-    say("597 more images arrive: what depends on them runs again.")
-    sh("python src/images.py 1797")
+    say("597 more images arrive: what depends on them runs again; the application updates itself.")
+    sh("python src/images.py 1797", lines=0)
     sh("rote add data/digits")
-    sh("rote plan")
+    sh("git commit -q -a -m 'All 1,797 digits'", lines=0)
     sh("rote run")
-    sh("git commit -q -a -m 'All 1,797 digits'")
-    sh("rote compare last~1 last")
     sh("rote release digits --bump minor")
     sh("rote promote digits@1.1.0 prod")
     sh("python app.py data/digits/7/0007.png")
 
-    say("A bad idea: one epoch of training. Its gate refuses it.")
+    say(
+        "A bad idea: one epoch of training. Only what the param changes runs; then the gates refuse the model."
+    )
     sh("rote run -S train.epochs=1")
-    sh("rote release digits", expect=1)
+    sh("rote release digits", lines=6, expect=1)
 
     say("Second thoughts about 1.1.0: a rollback takes the application back.")
     sh("rote rollback digits")
     sh("python app.py data/digits/7/0007.png")
 
     say("What is there now.")
-    sh("rote models")
-    sh("rote runs")
+    sh("rote models", lines=2)
+    sh("rote runs --columns id,metrics.accuracy,params.train.epochs", lines=4)
     sh("rote store stats")
     print(
         f"\nAll of it took {time.monotonic() - began:.0f} s. The project is yours to play with: cd {project}"

@@ -38,7 +38,7 @@ def init(path: str, *, store: str | None) -> Founded:
     if store is not None:
         address.folder(store, root)
     file, ignored = os.path.join(root, FILE), os.path.join(root, ".gitignore")
-    is_new = not os.path.exists(file) and not os.path.isdir(os.path.join(root, FOLDER))
+    is_new = not os.path.isdir(os.path.join(root, FOLDER))
     if not os.path.exists(file):
         _write(file, starter.pipeline_text(store))
     elif store is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,27 @@ def test_the_released_model_is_what_the_run_measured(demo: tuple[Place, str], tm
 def test_the_application_is_short() -> None:
     lines = [x for x in (DIGITS / "app.py").read_text().splitlines() if x.strip()]
     assert len(lines) <= 15
+
+
+def test_the_readme_shows_what_the_demo_prints(demo: tuple[Place, str]) -> None:
+    """Line by line, but for figures, ids, and where the project lies."""
+    place, printed = demo
+
+    def plain(text: str) -> list[str]:
+        lines = text.replace(str(place.root), "demo").splitlines()
+        return [
+            re.sub(
+                r"\s+store \+#.*| +",
+                lambda m: " " if m[0].isspace() else "",
+                re.sub(r"[0-9][0-9a-f.,:-]*", "#", x),
+            ).strip()
+            for x in lines
+        ]
+
+    readme = (DIGITS.parents[1] / "README.md").read_text()
+    shown = re.search(r"## What the demo shows\n.*?```\n(.*?)```", readme, re.DOTALL)
+    assert shown is not None
+    assert plain(shown[1].strip()) == plain(printed.strip())
 
 
 def test_playing_on_with_the_demo(demo: tuple[Place, str]) -> None:
