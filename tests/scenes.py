@@ -18,6 +18,7 @@ from rote.roots import Roots
 from rote.snapshots import Snapshots
 from rote.stores.folder import FolderStore
 from rote.testing.clock import START, StillClock
+from rote.testing.faults import FaultyStore
 from rote.wiring import Wiring
 
 PIPELINE = """\
@@ -200,3 +201,40 @@ def in_force(store: ObjectStore) -> dict[str, Any]:
             }
         every[key] = (msgspec.to_builtins(root.body), files)
     return every
+
+
+class Clean:
+    """A command that nothing happened to: what it told, the working tree it left, and the requests it made."""
+
+    def __init__(self, scene: Scene, folder: Path) -> None:
+        root = scene.laid(folder)
+        self.before = in_force(FolderStore(str(root / ".rote/store")))
+        self.held = held(root)
+        self.kinds: list[str] = []
+
+        def noting(inner: ObjectStore) -> ObjectStore:
+            return FaultyStore(inner, lambda n, kind, key: self.kinds.append(kind))
+
+        self.told = scene.do(opened(root, 50, noting), root)
+        self.content = content(root)
+        self.held_then = held(root)
+
+
+def held(root: Path) -> dict[str, dict[str, str]]:
+    """Model -> alias -> version."""
+    return {model.name: model.aliases for model in opened(root, 61).models()}
+
+
+def whole(root: Path, clean: Clean) -> None:
+    """The store is sound, and what was committed before is in force with all its files."""
+    report = opened(root, 60).store_check(read_data=True)
+    assert report.ok, report.damages
+    now = in_force(FolderStore(str(root / ".rote/store")))
+    for key, was in clean.before.items():
+        assert now.get(key) == was, key
+    assert held(root) in (clean.held, clean.held_then)
+
+
+def play(folder: Path) -> dict[str, tuple[Scene, Clean]]:
+    """Every scene, and what its command does when nothing happens to it."""
+    return {name: (scene, Clean(scene, folder / f"{name}-clean")) for name, scene in scenes(folder).items()}

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from rote.errors import StoreError
-from rote.ports import ObjectStore
 from rote.stores.folder import FolderStore
 from rote.testing.faults import WRITES, Crashed, Fault, FaultyStore, at
-from scenes import COMMANDS, Scene, content, in_force, opened, scenes
+from scenes import COMMANDS, Clean, Scene, content, held, opened, play, whole
 
 CRASHES = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
 LOST = (Fault.LOST_BEFORE, Fault.LOST_AFTER)
@@ -22,35 +21,12 @@ EVERYDAY = {"add-again": 5, "run": 5, "release": 5}
 """Command -> one in so many of its cuts is made in the everyday suite; of the others all are."""
 
 
-class Clean:
-    """A command that nothing happened to: what it told, the working tree it left, and the requests it made."""
-
-    def __init__(self, scene: Scene, folder: Path) -> None:
-        root = scene.laid(folder)
-        self.before = in_force(FolderStore(str(root / ".rote/store")))
-        self.held = held(root)
-        self.kinds: list[str] = []
-
-        def noting(inner: ObjectStore) -> ObjectStore:
-            return FaultyStore(inner, lambda n, kind, key: self.kinds.append(kind))
-
-        self.told = scene.do(opened(root, 50, noting), root)
-        self.content = content(root)
-        self.held_then = held(root)
-
-
 Played = dict[str, tuple[Scene, Clean]]
-
-
-def held(root: Path) -> dict[str, dict[str, str]]:
-    """Model -> alias -> version."""
-    return {model.name: model.aliases for model in opened(root, 61).models()}
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    folder = tmp_path_factory.mktemp("scenes")
-    return {name: (scene, Clean(scene, folder / f"{name}-clean")) for name, scene in scenes(folder).items()}
+    return play(tmp_path_factory.mktemp("scenes"))
 
 
 def cut(scene: Scene, clean: Clean, root: Path, faults: Sequence[tuple[int, Fault]]) -> int:
@@ -86,16 +62,6 @@ def attempt(scene: Scene, root: Path, seed: int, store: FaultyStore) -> Any:
     excused = fault in CRASHES or fault in TROUBLE or kind not in WRITES
     assert told is not None or excused
     return None if excused else told
-
-
-def whole(root: Path, clean: Clean) -> None:
-    """The store is sound, and what was committed before is in force with all its files."""
-    report = opened(root, 60).store_check(read_data=True)
-    assert report.ok, report.damages
-    now = in_force(FolderStore(str(root / ".rote/store")))
-    for key, was in clean.before.items():
-        assert now.get(key) == was, key
-    assert held(root) in (clean.held, clean.held_then)
 
 
 def cases(clean: Clean) -> list[tuple[int, Fault]]:
