@@ -74,7 +74,7 @@ def main(project: Path) -> None:
 
     say("A git repository becomes a rote project; its store is a folder, until a bucket is wanted.")
     sh("git init -q -b main .", lines=0)
-    sh("rote init")
+    sh("rote init", lines=2)
 
     say("1,200 real handwritten digits become versioned data; git keeps a pointer of six lines.")
     sh("python src/images.py 1200", lines=0)
