@@ -175,9 +175,10 @@ class Adding:
 
     def _point(self, job: _Job) -> Added:
         assert job.ref is not None  # every job was looked up or written
-        self._workspace.set_bases(job.path, [job.ref])
         self._workspace.ignore(job.path)
         changed = self._workspace.write_pointer(job.path, pointer_to(job.ref))
+        # Last: if the pointer cannot be written, the data still counts as changed, and not as older than its pointer.
+        self._workspace.set_bases(job.path, [job.ref])
         return Added(job.path, job.ref, changed, job.saved, job.before)
 
 

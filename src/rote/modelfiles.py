@@ -92,12 +92,14 @@ class ModelFiles:
                 f"{path} was not committed as it was in run {run.id}",
                 where=str(model.at),
                 safe=_SAFE,
-                next="commit it, then `rote run` and release that run",
+                next="commit it, then `rote run --force` and release that run",
             )
 
     def _nothing(self, model: Model, run: Run, outs: list[str], path: str) -> Refused:
         near = nearest(path, outs)
-        hint = f"is it {near}?" if near else f"the outs of the run: {', '.join(outs)}" if outs else "rote run"
+        known = f"the outs of the run: {', '.join(outs)}; " if outs else ""
+        in_git = f"if git shall keep it: git add {path}, commit, then `rote run --force` and release that run"
+        hint = f"is it {near}?" if near else known + in_git
         return Refused(
             f"{shown(path)} is no out of run {run.id}, and git does not track it in the run's commit",
             where=str(model.at),
