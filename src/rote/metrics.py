@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from rote.errors import StageFailed
+from rote.errors import ConfigError, StageFailed
 from rote.ids import shown
+
+_NEXT = 'write numbers by name, such as {"accuracy": 0.97}; put anything else into an out of its own'
 
 _LEAST, _MOST = -(1 << 63), (1 << 64) - 1
 
@@ -55,10 +57,17 @@ def _kind(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
+def unreadable(error: ConfigError) -> StageFailed:
+    """The error for a metrics file that is no text of its format, or holds no mapping at all."""
+    return StageFailed(
+        f"a metrics file must be a mapping of numbers: {error.what}", where=error.where, next=_NEXT
+    )
+
+
 def _refused(file: str, key: str, why: str) -> StageFailed:
     where = f"{file}: {key}" if key else file
     return StageFailed(
         f"a metrics file must be a mapping of numbers: {why}",
         where=where,
-        next='write numbers by name, such as {"accuracy": 0.97}; put anything else into an out of its own',
+        next=_NEXT,
     )

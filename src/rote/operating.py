@@ -10,8 +10,9 @@ from typing import Any
 
 from rote.config import overrides as overriding
 from rote.config import params, reading
-from rote.errors import UsageError
+from rote.errors import BadName, UsageError
 from rote.executors.local import LocalExecutor
+from rote.ids import run_id
 from rote.pipeline import Values
 from rote.plan import Plan, Why
 from rote.planning import Planner
@@ -46,6 +47,7 @@ class Operating:
                 "rote.yaml describes no stages yet, so there is nothing to run",
                 next="describe one: stages: {train: {cmd: python train.py, deps: [train.py], outs: [model.bin]}}",
             )
+        self._bury()
         parsed = overriding.parse(overrides)
         with overriding.overridden(self._w.root, self._w.pipeline, parsed) as values:
             parts = Parts(
@@ -65,6 +67,8 @@ class Operating:
             tagged = self._w.runs.tag(outcome.run.id, tags)
             outcome = RunOutcome(run=tagged, recorded=False, stages=outcome.stages, ok=outcome.ok)
         self._reported(outcome.run.id)
+        with suppress(OSError):
+            os.unlink(self._under_way)
         return outcome
 
     def plan(self, targets: Collection[str], *, overrides: Sequence[str], force: bool) -> Plan:
@@ -88,8 +92,11 @@ class Operating:
     def _described(
         self, values: Values, overrides: Sequence[str], tags: Mapping[str, str], command: str
     ) -> Run:
+        id = self._w.runs.new_id()
+        with suppress(OSError), open(self._under_way, "w", encoding="ascii") as f:
+            f.write(id + "\n")
         return Run(
-            id=self._w.runs.new_id(),
+            id=id,
             state="running",
             began=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._w.clock.now())),
             by=self._w.by,
@@ -101,6 +108,22 @@ class Operating:
             overrides=list(overrides),
             tags=dict(tags),
         )
+
+    @property
+    def _under_way(self) -> str:
+        return os.path.join(self._w.root, ".rote", "running")
+
+    def _bury(self) -> None:
+        """A run that was killed in this tree no longer counts as running: we hold the lock, so it is not."""
+        try:
+            with open(self._under_way, encoding="ascii") as f:
+                left = f.read().strip()
+        except (OSError, UnicodeDecodeError):
+            return
+        with suppress(BadName):
+            self._w.runs.bury(run_id(left), "rote was killed, or lost its store, before the run ended")
+        with suppress(OSError):
+            os.unlink(self._under_way)
 
     def _reported(self, run: str) -> None:
         """Remember the run that a release means when nobody names one. A cache: without it the newest is meant."""

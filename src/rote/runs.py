@@ -52,8 +52,8 @@ class Runs:
         self._secrets = tuple(secrets)
 
     def new_id(self) -> RunId:
-        """The id of a run that begins now. Of its last six digits three are the fraction of the second, so that runs that
-        follow each other quickly sort by time too; three are random."""
+        """The id of a run that begins now. Of its last six digits three are the fraction of the second, so that runs
+        that follow each other quickly sort by time too; three are random."""
         now = self._clock.now()
         began = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
         return RunId(f"{began}-{int(now % 1 * 4096):03x}{self._clock.token(2)[:3]}")
@@ -67,6 +67,20 @@ class Runs:
         return Recorder(
             self._store, self._transactions, run.id, os.path.join(self._folder, run.id), self._secrets
         )
+
+    def bury(self, id: RunId, why: str) -> None:
+        """Record that a run which still counts as running was cut off; nothing if it ended, or never began."""
+        try:
+            run = self.get(id)
+        except Missing:
+            return
+        if run.state == "running":
+            ended = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock.now()))
+            cut = msgspec.structs.replace(run, state="stopped", ended=ended, error=why)
+            recorder = Recorder(
+                self._store, self._transactions, id, os.path.join(self._folder, id), self._secrets
+            )
+            recorder.finish(cut)
 
     def get(self, id: RunId) -> Run:
         """The record of a run. Raises Missing, Corrupt, TooNew."""
@@ -170,7 +184,9 @@ class Runs:
                 return newest[0]
         what = "there is no run yet" if not newest else f"there are only {len(newest)} runs"
         raise Missing(
-            f"{what}: no {LAST}{f'~{before}' if before else ''}", where=self._store.url, next="rote run"
+            f"{what}: no {LAST}{f'~{before}' if before else ''}",
+            where=self._store.url,
+            next="rote runs" if newest else "rote run",
         )
 
     def _one(self, text: str) -> RunId:

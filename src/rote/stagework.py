@@ -10,7 +10,7 @@ import msgspec
 
 from rote import metrics
 from rote.data import Data
-from rote.errors import BadPath, Missing, RoteError, StageFailed, Unsaved
+from rote.errors import BadPath, ConfigError, Missing, RoteError, StageFailed, Unsaved
 from rote.ids import RunId, SnapshotId, nearest, shown
 from rote.overriding import keys
 from rote.pipeline import Stage, Values
@@ -261,14 +261,18 @@ class Stagework:
         )
 
     def metrics(self, stage: Stage) -> dict[str, Any]:
-        """Path -> content of each metrics file of the stage. Raises StageFailed, ConfigError."""
+        """Path -> content of each metrics file of the stage. Raises StageFailed."""
         found = {}
         for out in stage.outs:
             if out.kind == "metrics":
                 data = self._content(out.path)
                 if data is None:
                     raise StageFailed("a metrics file must be a file, not a folder", where=out.path)
-                found[out.path] = metrics.checked(self._decode(out.path, data), out.path)
+                try:
+                    content = self._decode(out.path, data)
+                except ConfigError as e:
+                    raise metrics.unreadable(e) from e
+                found[out.path] = metrics.checked(content, out.path)
         return found
 
 

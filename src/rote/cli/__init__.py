@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -110,16 +111,45 @@ def run(args: list[str]) -> int:
             raise
         show_error(e)
         return e.exit_code
-    except click.Abort:
-        return 130
-    except click.ClickException as e:
-        e.show()
-        return e.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("rote: stopped\n")
-        return 130
     except BrokenPipeError:
         # The reader went away (`rote runs | head`): end as other commands do, without a message.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except OSError as e:
+        if show_traceback:
+            raise
+        show_error(_of_system(e))
+        return 1
+    except click.Abort:
+        return 130
+    except click.ClickException as e:
+        _pointed_out(e).show()
+        return e.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("rote: stopped\n")
+        return 130
     return code if isinstance(code, int) else 0
+
+
+def _pointed_out(e: click.ClickException) -> click.ClickException:
+    """The same error; of an option that every command has, but stands before it, one that says so."""
+    if not isinstance(e, click.NoSuchOption) or not any(e.option_name in p.opts for p in rote_command.params):
+        return e
+    command = e.ctx.info_name if e.ctx else "COMMAND"
+    return click.UsageError(
+        f"{e.option_name} stands before the command: `rote {e.option_name} … {command}`.", e.ctx
+    )
+
+
+def _of_system(e: OSError) -> RoteError:
+    """What the operating system refused where no part of rote had words for it: a full disk, a folder of somebody
+    else's."""
+    full = e.errno in (errno.ENOSPC, errno.EDQUOT)
+    return RoteError(
+        f"the system refused: {e.strerror or e}",
+        where=str(e.filename) if e.filename else None,
+        safe="what was committed to the store before is untouched",
+        next="make room (`df -h .`), then do the same again"
+        if full
+        else "the same with `rote --traceback …` says where",
+    )

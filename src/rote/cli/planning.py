@@ -26,13 +26,20 @@ def plan_command(
         click.echo("rote.yaml describes no stages yet")
     else:
         click.echo(table(["stage", "would", "why"], [_row(d) for d in plan.decisions]))
-        runs = len(plan.of("run"))
-        click.echo(f"{runs} of {count(len(plan.decisions), 'stage')} would run" if runs else "nothing to do")
+        runs, blocked = len(plan.of("run")), len(plan.of("blocked"))
+        told = [f"{runs} of {count(len(plan.decisions), 'stage')} would run"] if runs or blocked else []
+        told += [f"{blocked} cannot run"] if blocked else []
+        click.echo(", ".join(told) or "nothing to do")
 
 
 def _row(decision: Decision) -> list[str]:
     would = decision.verdict if decision.certain else f"{decision.verdict}?"
     return [decision.stage, would, "; ".join(decision.why)]
+
+
+def _commands(commands: object) -> str:
+    """The command lines of a stage as they stand in rote.yaml."""
+    return "\n            ".join(map(str, commands)) if isinstance(commands, list | tuple) else str(commands)
 
 
 @click.command()
@@ -52,6 +59,6 @@ def why_command(ctx: click.Context, stage: str, json_: bool) -> None:
     for change in found.changes:
         click.echo(f"  {change}")
         if change.kind == "command":
-            click.echo(f"    before: {change.old}\n    now:    {change.new}")
+            click.echo(f"    before: {_commands(change.old)}\n    now:    {_commands(change.new)}")
     if found.compared_with:
         click.echo(f"  compared with the result of run {found.compared_with}, made {found.made}")

@@ -9,7 +9,6 @@ from rote.cli.tables import as_json, count, seconds, size
 from rote.cli.tagging import tags_of
 from rote.record import StageOutcome
 
-
 MOST = 20
 """In a pipeline of more stages than this, hits are only counted."""
 
@@ -43,7 +42,7 @@ def run_command(
     here = project(ctx)
     outcome = here.run(
         *stages, set=overrides, jobs=jobs, force=force, keep_going=keep_going, tags=tags_of(tags), wait=not no_wait,
-        command="rote run " + " ".join(_typed(ctx)),
+        command=" ".join(["rote", "run", *_typed(ctx)]),
     )  # fmt: skip
     if json_:
         as_json(outcome)
@@ -61,6 +60,11 @@ def run_command(
             click.echo(f"run {outcome.run.id}: {outcome.run.state}, {told}, {seconds(outcome.run.seconds)}")
         else:
             click.echo(f"nothing to do, {told}: as in run {outcome.run.id}")
+        if outcome.run.state == "failed" and any(s.exit_code for s in outcome.stages):
+            click.echo(
+                f"  next: `rote logs {outcome.run.id}` has what the stages wrote; every result made is kept",
+                err=True,
+            )
     if not outcome.ok:
         ctx.exit(130 if outcome.run.state == "stopped" else 1)
 

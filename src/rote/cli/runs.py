@@ -9,6 +9,7 @@ import click
 from rote.cli.opening import project
 from rote.cli.tables import as_csv, as_json, seconds, size, table, value
 from rote.cli.tagging import tags_of
+from rote.errors import UsageError
 from rote.record import Run
 
 
@@ -84,7 +85,7 @@ def _told(run: Run) -> list[str]:
     if run.tags:
         lines.append("  tags      " + ", ".join(f"{k}={v}" for k, v in sorted(run.tags.items())))
     if run.error:
-        lines.append(f"  error     {run.error}")
+        lines.append("  error     " + run.error.replace("\n", "\n            "))
     for title, tree in (("params", run.params), ("metrics", run.metrics)):
         for file, values in sorted(tree.items()):
             lines += [f"{title} ({file})", *(f"  {k} = {value(v)}" for k, v in _flat(values))]
@@ -95,7 +96,7 @@ def _told(run: Run) -> list[str]:
             s.outcome,
             seconds(s.seconds) if s.seconds else "",
             ", ".join(f"{p} ({size(r.size)})" for p, r in s.outs.items()),
-            s.why,
+            s.why.partition("\n")[0],
         ]
         for s in run.stages
     ]
@@ -117,6 +118,10 @@ def _flat(tree: object, prefix: str = "") -> list[tuple[str, object]]:
 @click.pass_context
 def compare_command(ctx: click.Context, runs: tuple[str, ...], all_: bool, json_: bool) -> None:
     """Put RUNS side by side."""
+    if len(runs) < 2:
+        raise UsageError(
+            "there is nothing to compare it with: name two runs or more", next="rote compare last~1 last"
+        )
     found = project(ctx).compare(*runs, equal=all_)
     if json_:
         as_json(found)

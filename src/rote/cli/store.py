@@ -69,6 +69,6 @@ def _show(damage: Damage) -> None:
     for harm in damage.suffering:
         names = ", ".join(harm.paths[:5]) + (", …" if harm.files > 5 else "")
         owners = ", ".join(root.name for root in harm.roots)
-        click.echo(f"  {count(harm.files, 'file')} of {owners}: {names}")
+        click.echo(f"  {count(harm.files, 'file')} of {owners}" + (f": {names}" if names else ""))
     for repair in damage.repairs():
         click.echo(f"  next: {repair}")

@@ -14,6 +14,6 @@ def tags_of(texts: Iterable[str]) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals:
-            raise UsageError(f"a tag is KEY=VALUE, not {shown(text)}")
+            raise UsageError(f"a tag is KEY=VALUE, not {shown(text)}", next="for example: owner=ann")
         tags[name(key, "tag")] = value
     return tags

@@ -51,7 +51,9 @@ def decode(text: str, file: str) -> dict[str, Any]:
         return {}
     if not isinstance(node.value, dict):
         raise refused(
-            At(file, node.line), f"expected a mapping of params, found {node.kind}", "write NAME: VALUE"
+            At(file, node.line),
+            f"expected a mapping of names to values, found {node.kind}",
+            "write NAME: VALUE",
         )
     found: dict[str, Any] = node.bare()
     return found

@@ -10,12 +10,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import msgspec
 
 from rote.errors import Locked
 from rote.ids import shown
+from rote.worktree.places import trouble
 
 if sys.platform == "win32":
     import msvcrt
@@ -52,9 +53,13 @@ def _host() -> str:
 
 @contextmanager
 def held(file: str, command: str, *, wait: bool, say: Callable[[str], None] | None) -> Iterator[None]:
-    """Hold the lock. Raises Locked if another process has it and `wait` is false."""
-    os.makedirs(os.path.dirname(file), exist_ok=True)
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    """Hold the lock. Raises Locked if another process has it and `wait` is false, RoteError if the file cannot be
+    made."""
+    try:
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as e:
+        raise trouble(e, file) from e
     try:
         if not _take(descriptor, block=False):
             who = holder(file)
@@ -68,17 +73,25 @@ def held(file: str, command: str, *, wait: bool, say: Callable[[str], None] | No
             if say is not None:
                 say(f"waiting for {who or 'another command in this working tree'}")
             _take(descriptor, block=True)
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        line = b" " + msgspec.json.encode(Holder(os.getpid(), _host(), command, now)) + b"\n"
-        os.ftruncate(descriptor, 0)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        os.write(descriptor, line)
+        _note(descriptor, command)
         try:
             yield
         finally:
-            os.ftruncate(descriptor, 0)
+            with suppress(OSError):
+                os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def _note(descriptor: int, command: str) -> None:
+    """Write down who holds the lock."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    line = b" " + msgspec.json.encode(Holder(os.getpid(), _host(), command, now)) + b"\n"
+    # It is only told to those who wait: a full disk keeps nobody from working.
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, line)
 
 
 def _take(descriptor: int, *, block: bool) -> bool:

@@ -137,8 +137,8 @@ def delete_quietly(full: str) -> None:
     rmtree(full, ignore_errors=True)
 
 
-def trouble(error: OSError, path: str) -> RoteError:
-    """What the operating system said about a file of the working tree, as an error of ours."""
+def trouble(error: OSError, path: str, doing: str = "write") -> RoteError:
+    """What the operating system said about `doing` something to a file of the working tree, as an error of ours."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return RoteError(
             f"there is no space left to write {shown(path, 200)}",
@@ -146,7 +146,7 @@ def trouble(error: OSError, path: str) -> RoteError:
             next="make room, then do the same again",
         )
     return RoteError(
-        f"cannot write {shown(path, 200)}: {error.strerror or error}",
+        f"cannot {doing} {shown(path, 200)}: {error.strerror or error}",
         safe="every file is as it was before or completely written",
         next="see who owns it and what lies there, then do the same again",
     )

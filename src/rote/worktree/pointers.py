@@ -56,7 +56,7 @@ def read(places: Places, path: str) -> Pointer | None:
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
     except OSError as e:
-        raise trouble(e, path + SUFFIX) from e
+        raise trouble(e, path + SUFFIX, "read") from e
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as e:
@@ -105,7 +105,7 @@ def _content(file: str) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as e:
-        raise trouble(e, file) from e
+        raise trouble(e, file, "read") from e
 
 
 def replace_text(full: str, data: bytes, path: str, *, durable: bool = True) -> None:

@@ -70,7 +70,7 @@ class Scan:
             else:
                 pending.extend(reversed(list(self._folder(*item))))
         if self._troubles:
-            raise refusal([(self._shown_as + path, why) for path, why in self._troubles])
+            raise refusal([((self._shown_as + path).rstrip("/"), why) for path, why in self._troubles])
 
     def _folder(
         self, prefix: str, above: tuple[tuple[int, int], ...]
@@ -79,9 +79,7 @@ class Scan:
         try:
             files, folders = self._entries(prefix, above)
         except OSError as e:
-            self._troubles.append(
-                (prefix.rstrip("/") or self.root, f"the folder cannot be read ({e.strerror})")
-            )
+            self._troubles.append((prefix, f"the folder cannot be read ({e.strerror})"))
             return
         names = sorted(files)
         flat: list[int] = []
@@ -122,7 +120,8 @@ class Scan:
                     if kind == stat.S_IFREG:
                         files[entry.name] = row(st)
                     elif kind == stat.S_IFDIR:
-                        folders[entry.name] = above
+                        if entry.name != BYTECODE:
+                            folders[entry.name] = above
                     elif kind == stat.S_IFLNK:
                         self._link(prefix, entry.name, above, files, folders)
                     else:
@@ -233,9 +232,10 @@ def refusal(troubles: list[tuple[str, str]]) -> BadPath:
     """One error for all that may not be taken."""
     troubles = sorted(troubles, key=lambda t: t[0].encode("utf-8", "surrogateescape"))
     told = "; ".join(f"{shown(path, 200)}: {why}" for path, why in troubles[:_NAMED])
+    unread = all("read" in why for _, why in troubles)
     more = f"; and {len(troubles) - _NAMED} more" if len(troubles) > _NAMED else ""
     return BadPath(
         f"cannot take {told}{more}",
         safe="nothing was written",
-        next="rename, remove or replace it, then try again",
+        next=f"{'make it readable (chmod)' if unread else 'rename, replace or remove it'}, then try again",
     )

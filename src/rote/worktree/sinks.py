@@ -188,7 +188,7 @@ class Edit:
                 os.replace(aside, full)
             st = os.lstat(full)
         except OSError as e:
-            raise trouble(e, path) from e
+            raise trouble(e, f"{self._path}/{path}") from e
         self._written[path] = (stamps.row(st), digest)
 
     def _enter(self, folder: str) -> None:
@@ -207,7 +207,7 @@ class Edit:
                     next="move it away, then do the same again",
                 ) from None
         except OSError as e:
-            raise trouble(e, folder) from e
+            raise trouble(e, f"{self._path}/{folder}") from e
         self._sound.add(folder)
 
     def remove(self, gone: Iterable[str]) -> None:
@@ -220,7 +220,7 @@ class Edit:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as e:
-                raise trouble(e, path) from e
+                raise trouble(e, f"{self._path}/{path}") from e
             emptied.add(path.rpartition("/")[0])
         for folder in sorted(emptied, key=len, reverse=True):
             left = folder

@@ -45,7 +45,7 @@ def test_order_of_keys_is_that_of_the_file() -> None:
 
 
 BAD: list[tuple[str, bytes, str]] = [
-    ("p.yaml", b"- a\n", "p.yaml:1: expected a mapping of params, found a list"),
+    ("p.yaml", b"- a\n", "p.yaml:1: expected a mapping of names to values, found a list"),
     ("p.yaml", b"a: 1\nb: {a: 1, a: 2}\n", "p.yaml:2: b.a: the key 'a' stands here twice; first in line 2"),
     ("p.yaml", b"1: a\n'1': b\n", "p.yaml:2: 1: the key '1' stands here twice; first in line 1"),
     ("p.yaml", b"a: 1\nb: .inf\n", "p.yaml:2: b: .inf is not a finite number: no digest, JSON file or query can hold it"),
@@ -72,7 +72,7 @@ BAD: list[tuple[str, bytes, str]] = [
     ("p.json", b'{"a": "x', "p.json:1: a: this is not JSON: Unterminated string starting at (column 7)"),
     ("p.json", b'{"a": "\\ud800"}', "p.json:1: a: half of a surrogate pair is not text (column 7)"),
     ("p.json", b'{"": 1}', "p.json:1: a key is empty; expected a name"),
-    ("p.json", b"[1]", "p.json:1: expected a mapping of params, found a list"),
+    ("p.json", b"[1]", "p.json:1: expected a mapping of names to values, found a list"),
     ("p.json", b"[" * 100_000, "p.json:1: 0.0.0.0.0.0.0.0.0.0: values nest deeper than 100 levels"),
     ("p.json", b'{"a": 01}', "p.json:1: this is not JSON: expected , or } (column 8)"),
     ("p.json", b'{"a"', "p.json:1: a: this is not JSON: expected : after a key (column 5)"),

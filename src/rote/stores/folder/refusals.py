@@ -35,7 +35,10 @@ def refusal(e: OSError, root: str, doing: str) -> StoreError:
     if e.errno in _FORBIDDEN:
         return final(
             StoreUnavailable(
-                f"no permission for {doing}: {e.strerror}", where=root, next=f"ls -ld {e.filename or root}"
+                f"no permission for {doing}: {e.strerror}",
+                where=root,
+                safe="what is in the store is untouched",
+                next=f"ls -ld {_there(str(e.filename or root), root)}   (whose is it, and who may write?)",
             )
         )
     if e.errno in _NO_LOCKS:
@@ -51,13 +54,20 @@ def refusal(e: OSError, root: str, doing: str) -> StoreError:
     return StoreUnavailable(f"{doing} failed: {e.strerror}", where=root)
 
 
+def _there(path: str, root: str) -> str:
+    """The path, or the nearest folder above it that can be seen: a file that could not be made is not there."""
+    while path.startswith(root + os.sep) and not os.path.lexists(path):
+        path = os.path.dirname(path)
+    return path
+
+
 def gone(root: str) -> StoreUnavailable:
     """The store's folder itself is not there."""
     return StoreUnavailable(
         "the store's folder is not there; a disk that is not mounted may be the reason",
         where=root,
         safe="nothing was written",
-        next="mount it; if there never was a store, `rote init --store` makes one",
+        next="mount it; if there never was a store, `rote init` makes one",
     )
 
 
