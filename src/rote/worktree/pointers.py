@@ -7,7 +7,7 @@ import os
 from rote import pointer
 from rote.errors import ConfigError
 from rote.pointer import SUFFIX, Pointer
-from rote.worktree.places import OWN, Places, trouble
+from rote.worktree.places import OWN, Places, delete_quietly, trouble
 
 _NEVER = frozenset(
     ["__pycache__", "node_modules", ".venv", ".tox", ".git", ".hg", ".mypy_cache", ".ruff_cache"]
@@ -74,7 +74,7 @@ def write(places: Places, path: str, says: Pointer) -> bool:
     text = says.text().encode()
     if _content(full) == text:
         return False
-    replace_text(full, text, path + SUFFIX)
+    _put(places, full, text, path + SUFFIX)
     return True
 
 
@@ -89,7 +89,7 @@ def ignore(places: Places, path: str) -> bool:
     if old and not old.endswith(b"\n"):
         old += b"\n"
     ending = b"\r\n" if b"\r\n" in old else b"\n"
-    replace_text(file, old + line.encode() + ending, file)
+    _put(places, file, old + line.encode() + ending, file)
     return True
 
 
@@ -108,9 +108,24 @@ def _content(file: str) -> bytes | None:
         raise trouble(e, file, "read") from e
 
 
-def replace_text(full: str, data: bytes, path: str, *, durable: bool = True) -> None:
-    """Replace a small file, whole or not at all; `durable`: also over a power cut. Its permissions stay."""
-    aside = f"{full}.{os.getpid()}.new"
+def _put(places: Places, full: str, data: bytes, path: str) -> None:
+    """Replace a file that people see. It is written elsewhere, so that who is killed leaves nothing beside it."""
+    try:
+        folder = places.staging(full)
+    except OSError as e:
+        raise trouble(e, path) from e
+    try:
+        replace_text(full, data, path, aside=os.path.join(folder, "text"))
+    finally:
+        delete_quietly(folder)
+
+
+def replace_text(
+    full: str, data: bytes, path: str, *, durable: bool = True, aside: str | None = None
+) -> None:
+    """Replace a small file, whole or not at all; `durable`: also over a power cut. Its permissions stay. It is written
+    to `aside`, which lies on the same device, or else to a file beside it."""
+    aside = aside or f"{full}.{os.getpid()}.new"
     try:
         mode = os.stat(full).st_mode & 0o777 if os.path.exists(full) else None
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666)
