@@ -65,3 +65,27 @@ def test_revisions_without_a_git_repository_say_what_to_do(bare: Place) -> None:
     told = folder.rote("diff", code=2).err
     assert "no git repository" in told
     assert "next: git init" in told
+
+
+def test_a_store_that_is_not_there_is_made_as_the_message_says(place: Place) -> None:
+    place.write("rote.local.yaml", "store: ../other store\n")
+    place.write("data/x.txt", "x")
+    assert "`rote init` makes one" in place.rote("add", "data", code=1).err
+    place.rote("init")
+    place.rote("add", "data")
+
+
+def test_bytecode_that_python_wrote_is_no_data_and_in_nobodys_way(place: Place) -> None:
+    place.write("pkg/a.py", "1\n")
+    place.rote("add", "pkg")
+    place.commit()
+    place.write("pkg/__pycache__/a.pyc", "x")
+    assert "unchanged" in place.rote("status").out
+    place.write("pkg/sub/b.py", "2\n")
+    place.write("pkg/sub/__pycache__/b.pyc", "x")
+    place.rote("add", "pkg")
+    place.commit()
+    assert place.rote("ls", "pkg").out == "a.py\nsub/b.py\n"
+    place.rote("checkout", "--rev", "HEAD~1")
+    assert "1 file written" in place.rote("checkout").out
+    assert place.read("pkg/sub/b.py") == "2\n"

@@ -79,3 +79,27 @@ def test_a_value_of_an_override_that_cannot_be_read_is_shown(place: Place) -> No
     told = place.rote("run", "-S", "n=[1", code=2).err
     assert "-S: cannot read the value '[1'" in told
     assert "next:" in told
+
+
+def test_a_stage_that_reads_a_folder_of_source_is_a_hit_although_python_writes_into_it(place: Place) -> None:
+    place.write("src/util.py", "def f(): return 1\n")
+    place.write("src/train.py", "import util\nopen('o', 'w').write(str(util.f()))\n")
+    place.write("rote.yaml", "stages:\n  a: {cmd: python src/train.py, deps: [src], outs: [o]}\n")
+    env = {"PYTHONDONTWRITEBYTECODE": ""}
+    assert place.rote("run", "--json", **env).json["stages"][0]["outcome"] == "done"
+    assert (place.root / "src/__pycache__").is_dir(), "or this test shows nothing"
+    assert place.rote("run", "--json", **env).json["stages"][0]["outcome"] == "hit"
+
+
+def test_a_stage_that_cannot_run_is_not_nothing_to_do(place: Place) -> None:
+    place.write("rote.yaml", "stages:\n  a: {cmd: cp nope o, deps: [nope], outs: [o]}\n  b: {cmd: 'true'}\n")
+    assert "1 of 2 stages would run, 1 cannot run" in place.rote("plan").out
+    assert "1 of 2 stages would run: b; 1 of 2 stages cannot run: a" in place.rote("status").out
+
+
+def test_a_failure_of_several_lines_leaves_the_table_of_stages_whole(place: Place) -> None:
+    place.write("rote.yaml", "stages:\n  a: {cmd: 'echo one; echo two; exit 3', outs: [o.txt]}\n")
+    place.rote("run", code=1)
+    lines = place.rote("show", "last").out.splitlines()
+    assert "              | two" in lines
+    assert lines[-1].endswith("exit code 3")

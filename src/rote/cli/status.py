@@ -39,11 +39,15 @@ def _show(status: Status) -> None:
         _show_data(data)
     if status.plan is None:
         return
-    waiting = [d for d in status.plan.decisions if d.verdict in ("run", "blocked")]
     total = count(len(status.plan.decisions), "stage")
-    if waiting:
-        names = ", ".join(d.stage for d in waiting[:5]) + (", …" if len(waiting) > 5 else "")
-        click.echo(f"pipeline: {len(waiting)} of {total} would run: {names} (`rote plan` says why)")
+    told = []
+    for verdict, words in (("run", "would run"), ("blocked", "cannot run")):
+        names = status.plan.of(verdict)
+        if names:
+            few = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+            told.append(f"{len(names)} of {total} {words}: {few}")
+    if told:
+        click.echo(f"pipeline: {'; '.join(told)} (`rote plan` says why)")
     else:
         click.echo(f"pipeline: {total}, nothing to do")
 

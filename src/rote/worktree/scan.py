@@ -18,6 +18,9 @@ from rote.ids import shown
 from rote.worktree import stamps
 
 _SCANS_DESCRIPTORS = os.scandir in os.supports_fd
+BYTECODE = "__pycache__"
+"""Folders of this name are no part of any tree: Python writes into them while a stage runs, differently on every
+machine, and with them no stage that reads a folder of source would ever be a hit anywhere else."""
 _NAMED = 5
 # ASCII letters, digits and a few marks, at most 255 of them, no dot at the end, no name that Windows reserves.
 _PLAIN = re.compile(
