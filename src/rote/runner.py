@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -14,7 +13,7 @@ from rote.committing import Committer, Item, moment
 from rote.errors import Missing, RoteError, Stopped
 from rote.graph import needed, needs
 from rote.ids import RunId, SnapshotId
-from rote.interrupts import Interrupts
+from rote.interrupts import Interrupts, Mailbox
 from rote.outcomes import BAD, done, failed, keys_of, text_of
 from rote.pipeline import Pipeline, Stage
 from rote.planning import GONE, frozen_result
@@ -71,13 +70,14 @@ class Runner:
     def __init__(self, parts: Parts) -> None:
         self._p = parts
         self._stages = parts.pipeline.stages
-        self._events: queue.SimpleQueue[_Ended | str] = queue.SimpleQueue()
+        self._events: Mailbox[_Ended | str] = Mailbox()
         self._outcomes: dict[str, StageOutcome] = {}
         self._made: dict[str, SnapshotId] = {}
         self._items: dict[str, Item] = {}
         self._processes: dict[str, Process] = {}
         self._lock = threading.Lock()
-        self._stops = 0
+        self._stops = 0  # signals that came
+        self._told = 0  # how often running stages were told to end
         self._inline = False
         self._run: Run | None = None
         self._recorder: Recorder | None = None
@@ -106,7 +106,7 @@ class Runner:
         began = self._p.clock.monotonic()
         self._p.progress.start("running", len(order), "stages")
         try:
-            with Interrupts(self._interrupted):
+            with Interrupts(self._interrupted, self._events.descriptor):
                 self._loop(order, wanted, jobs, keep_going)
                 self._close()
                 return self._finish(order, self._p.clock.monotonic() - began)
@@ -170,9 +170,7 @@ class Runner:
             self._inline = False
         if work is None:
             return False
-        threading.Thread(
-            target=self._worker, args=(stage, work), name=f"rote-{stage.name}", daemon=True
-        ).start()
+        threading.Thread(target=self._worker, args=(stage, work), daemon=True).start()
         return True
 
     def _prepared(self, stage: Stage) -> Callable[[], _Ended] | None:
@@ -278,8 +276,8 @@ class Runner:
     def _started(self, stage: Stage, process: Process) -> None:
         with self._lock:
             self._processes[stage.name] = process
-            stops = self._stops
-        for _ in range(min(stops, 2)):
+            told = self._told
+        for _ in range(told):
             process.stop(self._p.grace)
 
     # ---- in the main thread ------------------------------------------------------------------------------------
@@ -292,8 +290,10 @@ class Runner:
 
     def _stop(self, name: str) -> None:
         with self._lock:
+            # A stage that starts at this moment is told either here or by `_started`, never by both.
+            self._told += 1
             processes = list(self._processes.values())
-        if self._stops == 1:
+        if self._told == 1:
             self._p.progress.say(f"{name}: the stages are told to end; once more kills them")
         for process in processes:
             process.stop(self._p.grace)
