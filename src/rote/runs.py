@@ -111,6 +111,14 @@ class Runs:
             raise self._missing(text, list(self.ids(text[:8])))
         return id
 
+    def named(self, text: str) -> Run:
+        """The record of the run that `text` means; of a whole id in one GET. Raises as `resolve`; Corrupt, TooNew."""
+        try:
+            found = self._roots.get(record_key(run_id(text)), Run)
+        except BadName:
+            found = None
+        return found[0] if found else self.get(self.resolve(text))
+
     def logs(self, id: RunId, stage: str | None = None) -> Iterator[bytes]:
         """What the stages of a run wrote, in the order they wrote it, or one stage alone.
 
@@ -182,7 +190,8 @@ class Runs:
             newest = deque(self.ids(after=after), before + 1)
             if len(newest) > before:
                 return newest[0]
-        what = "there is no run yet" if not newest else f"there are only {len(newest)} runs"
+        known = {0: "there is no run yet", 1: "there is only one run"}
+        what = known.get(len(newest), f"there are only {len(newest)} runs")
         raise Missing(
             f"{what}: no {LAST}{f'~{before}' if before else ''}",
             where=self._store.url,

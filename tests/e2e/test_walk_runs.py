@@ -37,7 +37,9 @@ def test_there_are_not_so_many_runs(place: Place) -> None:
     place.write("rote.yaml", STAGE)
     assert "next: rote run\n" in place.rote("show", "last", code=1).err
     place.rote("run")
-    assert "next: rote runs\n" in place.rote("show", "last~3", code=1).err
+    told = place.rote("show", "last~3", code=1).err
+    assert "there is only one run" in told
+    assert "next: rote runs\n" in told
 
 
 def test_an_option_of_every_command_behind_the_command(place: Place) -> None:
@@ -149,6 +151,15 @@ def test_a_folder_that_may_not_be_written(data: Place) -> None:
     (data.root / "data/sub").chmod(0o555)
     refused(as_owner(data, "checkout", "--force"), "cannot write 'data/sub/a'", "safe:")
     (data.root / "data/sub").chmod(0o755)
+
+
+def test_data_that_has_no_room_or_no_way_to_come_back(data: Place) -> None:
+    (data.root / "data/sub/a").unlink()
+    (data.root / "data/sub").chmod(0o555)
+    refused(as_owner(data, "checkout"), "cannot write 'data/sub/a'", "safe:")
+    (data.root / "data/sub").chmod(0o755)
+    data.rote("checkout")
+    assert data.read("data/sub/a") == "one\n"
 
 
 def test_a_store_that_may_not_be_written(data: Place) -> None:

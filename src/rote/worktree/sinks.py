@@ -25,28 +25,33 @@ Written = tuple[str, tuple[int, ...], bytes]
 
 
 def _pour(
-    full: str, path: str, size: int, executable: bool, parts: Iterable[bytes | memoryview]
+    full: str, top: str, path: str, size: int, *, executable: bool, parts: Iterable[bytes | memoryview]
 ) -> os.stat_result:
-    """Write a new file, and give its stat. Raises Corrupt if the parts are not `size` bytes, RoteError."""
+    """Write a new file, which errors call `top/path`, and give its stat. Raises Corrupt if the parts are not `size`
+    bytes, RoteError."""
     try:
         descriptor = os.open(full, _FLAGS, 0o777 if executable else 0o666)
     except OSError as e:
-        raise trouble(e, path) from e
+        raise trouble(e, _named(top, path)) from e
     length = 0
     try:
         for part in parts:
-            done = _write(descriptor, part, path)
-            length += done
+            length += _write(descriptor, part, top, path)
         if length != size:
             raise Corrupt(
-                f"{shown(path, 200)} should have {size} bytes, and has {length}", next="rote store check"
+                f"{shown(_named(top, path), 200)} should have {size} bytes, and has {length}",
+                next="rote store check",
             )
         return os.fstat(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _write(descriptor: int, part: bytes | memoryview, path: str) -> int:
+def _named(top: str, path: str) -> str:
+    return f"{top}/{path}" if path else top
+
+
+def _write(descriptor: int, part: bytes | memoryview, top: str, path: str) -> int:
     """All of `part`: a write may do less than it was asked, near a full disk."""
     try:
         done = os.write(descriptor, part)
@@ -55,7 +60,7 @@ def _write(descriptor: int, part: bytes | memoryview, path: str) -> int:
             while done < len(part):
                 done += os.write(descriptor, view[done:])
     except OSError as e:
-        raise trouble(e, path) from e
+        raise trouble(e, _named(top, path)) from e
     return done
 
 
@@ -90,14 +95,14 @@ class Whole:
             elif path[:1] == "/" or "\0" in path or not (name.isascii() and all_plain(name.encode(), folder)):
                 paths.check(path)
             full = f"{self._tree}/{path}"
-        st = _pour(full, path, size, executable, parts)
+        st = _pour(full, self._path, path, size, executable=executable, parts=parts)
         self._written.append((path, stamps.row(st), digest))
 
     def _make(self, folder: str) -> None:
         try:
             os.makedirs(f"{self._tree}/{folder}", exist_ok=True)
         except OSError as e:
-            raise trouble(e, folder) from e
+            raise trouble(e, f"{self._path}/{folder}") from e
         while folder:
             self._folders.add(folder)
             folder = folder.rpartition("/")[0]
@@ -178,7 +183,7 @@ class Edit:
         paths.check(path)
         self._enter(path.rpartition("/")[0])
         aside = os.path.join(self.staging, str(next(self._count)))
-        _pour(aside, path, size, executable, parts)
+        _pour(aside, self._path, path, size, executable=executable, parts=parts)
         full = f"{self._target}/{path}"
         try:
             try:
