@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 from rote.config import overrides as overriding
@@ -49,11 +49,14 @@ class Operating:
             )
         self._bury()
         parsed = overriding.parse(overrides)
-        with overriding.overridden(self._w.root, self._w.pipeline, parsed) as values:
+        with (
+            overriding.overridden(self._w.root, self._w.pipeline, parsed) as values,
+            closing(LocalExecutor()) as executor,
+        ):
             parts = Parts(
                 pipeline=self._w.pipeline,
                 work=self._work(values),
-                executor=LocalExecutor(),
+                executor=executor,
                 results=self._w.results,
                 transactions=self._w.transactions,
                 runs=self._w.runs,
