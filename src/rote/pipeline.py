@@ -71,6 +71,13 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     at: At = At("rote.yaml", 0)
 
 
+class ReadCache(msgspec.Struct, frozen=True, kw_only=True):
+    """Where what was read from a store is kept on this machine, and how many bytes of it; None: not said."""
+
+    folder: str | None = None
+    size: int | None = None
+
+
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     """The whole of rote.yaml."""
 
@@ -78,6 +85,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     models: Mapping[str, Model] = {}
     gates: tuple[Gate, ...] = ()
     store: str | None = None
+    cache: ReadCache | None = None
 
 
 Values = Mapping[str, Mapping[str, Any]]

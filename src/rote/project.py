@@ -89,7 +89,12 @@ class Project:
         """Each setting with its value and where it came from."""
         store: Setting = self._w.settings.store
         source = store.source + (f" ({store.at})" if store.at else "")
-        return [SettingShown("store", store.value, source)]
+        cache = self._w.settings.cache
+        size = self._w.settings.cache_size
+        return [
+            SettingShown("store", store.value, source),
+            SettingShown("cache", f"{cache.value} ({size} bytes)" if size else "off", cache.source),
+        ]
 
     # data
 

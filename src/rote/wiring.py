@@ -97,6 +97,17 @@ class Wiring:
             pass
 
     @cached_property
+    def reading(self) -> ObjectStore:
+        """The store for reading snapshots: one that is no folder is read through the user's read cache. Whoever must
+        know what really is in the store asks `store`."""
+        size = self.settings.cache_size
+        if "://" not in self.store.url or not size:
+            return self.store
+        from rote.stores.cached import CachedStore  # on demand
+
+        return CachedStore(self.store, self.settings.cache.value, size, say=self.progress.say)
+
+    @cached_property
     def info(self) -> StoreInfo:
         from rote.founding import read  # on demand
 
@@ -148,7 +159,7 @@ class Wiring:
     def snapshots(self) -> Snapshots:
         from rote.snapshots import Snapshots  # on demand
 
-        return Snapshots(self.store)
+        return Snapshots(self.reading)
 
     @cached_property
     def known(self) -> Known:

@@ -316,7 +316,7 @@ def test_diff_of_params_and_metrics(toy: Place) -> None:
 
 def test_which_store(place: Place, tmp_path: Path) -> None:
     def told(*args: str, **env: str) -> tuple[str, str]:
-        (row,) = place.rote(*args, "config", "--json", **env).json
+        row = place.rote(*args, "config", "--json", **env).json[0]
         return row["value"], row["source"]
 
     assert told()[0] == str(place.root / ".rote/store")

@@ -11,10 +11,12 @@ import msgspec
 from rote.config import reading
 from rote.config.refusal import refused
 from rote.config.vocabulary import LOCAL
-from rote.pipeline import At, Pipeline
+from rote.pipeline import At, Pipeline, ReadCache
 
 LOCAL_FILE: Final = "rote.local.yaml"
 DEFAULT_STORE: Final = ".rote/store"
+DEFAULT_CACHE: Final = 10 * 1000**3
+"""Bytes that the read cache may have."""
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -26,9 +28,11 @@ class Setting(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """All settings."""
+    """All settings. `cache` is the folder of the read cache, `cache_size` its limit in bytes (0: no cache)."""
 
     store: Setting
+    cache: Setting
+    cache_size: int
 
 
 def read(
@@ -39,7 +43,7 @@ def read(
     A relative folder begins at `cwd` where it was typed or came from the environment, and at `root` where a file says
     it. Raises ConfigError.
     """
-    local = _local(root)
+    local, local_cache = _local(root)
     if store is not None:
         found = Setting(_resolved(store, cwd, "--store"), "--store")
     elif environ.get("ROTE_STORE"):
@@ -54,19 +58,39 @@ def read(
         )
     else:
         found = Setting(_resolved(DEFAULT_STORE, root, "default"), "the default")
-    return Settings(store=found)
+    said = [c for c in (local_cache, pipeline.cache) if c is not None]
+    size = next((c.size for c in said if c.size is not None), DEFAULT_CACHE)
+    return Settings(
+        store=found, cache=_cache(local_cache, pipeline.cache, root, environ, cwd), cache_size=size
+    )
 
 
-def _local(root: str) -> Setting | None:
+def _cache(
+    local: ReadCache | None, shared: ReadCache | None, root: str, environ: Mapping[str, str], cwd: str
+) -> Setting:
+    """The read cache's folder: ROTE_CACHE over rote.local.yaml over rote.yaml over a folder of the user's, which all
+    projects share."""
+    if environ.get("ROTE_CACHE"):
+        return Setting(
+            _resolved(environ["ROTE_CACHE"], cwd, "ROTE_CACHE"), "the environment variable ROTE_CACHE"
+        )
+    for cache, source in ((local, LOCAL_FILE), (shared, "rote.yaml")):
+        if cache is not None and cache.folder is not None:
+            return Setting(_resolved(cache.folder, root, source), source)
+    home = environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Setting(os.path.join(os.path.abspath(home), "rote", "packs"), "the default")
+
+
+def _local(root: str) -> tuple[Setting | None, ReadCache | None]:
     data = reading.read_bytes(root, LOCAL_FILE)
     if data is None:
-        return None
-    from rote.config import yamltext  # PyYAML is loaded only where there is such a file
+        return None, None
+    from rote.config import caching, yamltext  # PyYAML is loaded only where there is such a file
     from rote.config.section import Section  # the same
 
     node = yamltext.read(reading.decode(data, LOCAL_FILE), LOCAL_FILE)
     if node.value is None:
-        return None
+        return None, None
     section = Section(node, LOCAL_FILE, "")
     if not isinstance(node.value, dict):
         raise refused(
@@ -74,7 +98,8 @@ def _local(root: str) -> Setting | None:
         )
     section.known(tuple(LOCAL), LOCAL_FILE)
     value = section.text("store")
-    return Setting(value, LOCAL_FILE, section.at("store")) if value else None
+    store = Setting(value, LOCAL_FILE, section.at("store")) if value else None
+    return store, caching.read(section)
 
 
 def _resolved(value: str, base: str, where: str) -> str:

@@ -58,8 +58,17 @@ MODEL: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "gates": (_GATES, "Conditions on metrics, besides those of the whole project."),
     "desc": ({"type": "string"}, "What the model is for, for people."),
 }
+_CACHE: Final = {
+    "type": "object",
+    "properties": {
+        "folder": {"type": "string", "minLength": 1},
+        "size": {"oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "minLength": 1}]},
+    },
+    "additionalProperties": False,
+}
 TOP: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "store": ({"type": "string", "minLength": 1}, "Where everything is kept: a folder or a URL."),
+    "cache": (_CACHE, "The read cache: its folder, and its size such as 20 GB (0: none)."),
     "stages": ({"type": "object"}, "The pipeline's stages by name."),
     "gates": (_GATES, "Conditions on metrics that every model must meet before it may be released."),
     "models": ({"type": "object"}, "What is released, by name."),
@@ -69,6 +78,7 @@ LOCAL: Final[dict[str, tuple[dict[str, Any], str]]] = {
         {"type": "string", "minLength": 1},
         "The store on this machine; goes before the one in rote.yaml.",
     ),
+    "cache": (_CACHE, "The read cache on this machine; goes before the one in rote.yaml, key by key."),
 }
 
 LATER: Final = {

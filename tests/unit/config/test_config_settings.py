@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rote import config
 from rote.config import settings
 from rote.errors import ConfigError
 from rote.pipeline import At, Pipeline
@@ -48,7 +49,7 @@ def test_urls_and_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     ("text", "message"),
     [
         ("stor: a\n", "rote.local.yaml:1: stor: unknown key 'stor'; expected one of: store"),
-        ("- a\n", "rote.local.yaml:1: expected a mapping with store, found a list"),
+        ("- a\n", "rote.local.yaml:1: expected a mapping with store, cache, found a list"),
         ("\nstore: 3\n", "rote.local.yaml:2: store: expected text, found a number ('3')"),
         ("store: [\n", "rote.local.yaml:2: store.0: this is not YAML"),
     ],
@@ -65,3 +66,52 @@ def test_an_empty_local_file_and_an_empty_option(tmp_path: Path) -> None:
     assert read(tmp_path).source == "the default"
     with pytest.raises(ConfigError, match="expected a folder or a URL"):
         read(tmp_path, store=" ")
+
+
+def cache(root: Path, **environ: str) -> tuple[str, str, int]:
+    found = settings.read(
+        str(root), config.load(str(root)), environ={"HOME": "/home/me", **environ}, cwd="/elsewhere"
+    )
+    return found.cache.value, found.cache.source, found.cache_size
+
+
+def test_where_the_read_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert cache(tmp_path) == ("/home/me/.cache/rote/packs", "the default", 10_000_000_000)
+    assert cache(tmp_path, XDG_CACHE_HOME="/x")[0] == "/x/rote/packs"
+    (tmp_path / "rote.yaml").write_text("cache: {folder: kept, size: 1.5 GiB}\n")
+    assert cache(tmp_path) == (str(tmp_path / "kept"), "rote.yaml", 1_610_612_736)
+    (tmp_path / "rote.local.yaml").write_text("cache:\n  folder: /scratch\n")
+    assert cache(tmp_path) == ("/scratch", "rote.local.yaml", 1_610_612_736)
+    (tmp_path / "rote.local.yaml").write_text("cache:\n  size: 0\n")
+    assert cache(tmp_path) == (str(tmp_path / "kept"), "rote.yaml", 0)
+    assert cache(tmp_path, ROTE_CACHE="ci")[:2] == ("/elsewhere/ci", "the environment variable ROTE_CACHE")
+
+
+@pytest.mark.parametrize(
+    ("size", "bytes_"),
+    [("7", 7), ("2 kB", 2000), ("20GB", 20 * 10**9), ("1 TiB", 1 << 40), ("3M", 3 * 10**6)],
+)
+def test_sizes_of_the_read_cache(tmp_path: Path, size: str, bytes_: int) -> None:
+    (tmp_path / "rote.yaml").write_text(f"cache: {{size: {size}}}\n")
+    assert cache(tmp_path)[2] == bytes_
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cache: big\n", "rote.yaml:1: cache: expected a mapping with folder, size, found text ('big')"),
+        ("cache: {size: -1}\n", "rote.yaml:1: cache.size: expected bytes, such as 20 GB, found -1"),
+        ("cache:\n  size: huge\n", "rote.yaml:2: cache.size: expected bytes, such as 20 GB, found huge"),
+        (
+            "cache: {limit: 3}\n",
+            "rote.yaml:1: cache.limit: unknown key 'limit'; expected one of: folder, size",
+        ),
+        ("cache: {folder: 3}\n", "rote.yaml:1: cache.folder: expected text, found"),
+    ],
+)
+def test_a_bad_read_cache(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "rote.yaml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        config.load(str(tmp_path))
+    assert caught.value.lines()[0].startswith(message), caught.value.lines()
