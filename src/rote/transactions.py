@@ -84,6 +84,7 @@ class _Wanted(msgspec.Struct, frozen=True):
     body: dict[str, Any]
     needs: list[SnapshotRef]
     replace: bool
+    expected: Root | None = None
 
 
 class Write:
@@ -165,16 +166,23 @@ class Write:
         return True
 
     def root(
-        self, key: str, body: msgspec.Struct, needs: Sequence[SnapshotRef], *, replace: bool = False
+        self,
+        key: str,
+        body: msgspec.Struct | dict[str, Any],
+        needs: Sequence[SnapshotRef],
+        *,
+        replace: bool = False,
+        expected: Root | None = None,
     ) -> None:
         """Make a root with the commit, which keeps the snapshots `needs`.
 
         Without `replace`, a root in force wins: the commit then raises Beaten. With it, the root comes in force over
-        whatever is, by compare-and-swap on what was seen.
+        whatever is, by compare-and-swap on what was seen; with `expected` only over exactly this root (Beaten if
+        another is in force, LostTxn if none is).
         """
         self._must_be_open()
         with self._lock:
-            self._roots[key] = _Wanted(msgspec.to_builtins(body), list(needs), replace)
+            self._roots[key] = _Wanted(msgspec.to_builtins(body), list(needs), replace, expected)
 
     # ---- the end of it -----------------------------------------------------------------------------------------
 
@@ -328,9 +336,13 @@ class Write:
         # Where nothing is expected, the create itself is the look.
         found = conditional.look(self._store, key) if wanted.replace else None
         while True:
-            there = held(self._store, key, found, end=True)
-            if there.in_force and not wanted.replace:
+            there = held(self._store, key, found, end=wanted.expected is None)
+            if there.in_force and (
+                not wanted.replace or (wanted.expected and there.in_force != wanted.expected)
+            ):
                 raise Beaten(key, there.in_force)
+            if wanted.expected and (there.in_force is None or there.txn_state == OPEN):
+                raise LostTxn(self.id, f"{key} was removed, or is just being replaced")
             if state == PENDING:
                 root = msgspec.structs.replace(root, before=over(there.in_force))
             put = conditional.put(
