@@ -13,15 +13,18 @@ CHUNK_MIN, CHUNK_AVG, CHUNK_MAX = 64 << 10, 256 << 10, 1 << 20
 """Bytes; of new stores. A store keeps those it was founded with, so that its chunks stay the same."""
 
 
-def found(store: ObjectStore, clock: Clock) -> StoreInfo:
-    """What the store is; founds it first if there is nothing at all.
+def found(store: ObjectStore, clock: Clock, like: StoreInfo | None = None) -> StoreInfo:
+    """What the store is; founds it first if there is nothing at all, with the chunk sizes of `like`.
 
     Raises TooNew for a newer format, Corrupt, and StoreError where there is something that is not a store.
     """
     there = conditional.look(store, KEY)
     if there is None:
         _must_be_empty(store)
-        info = StoreInfo(id=clock.token(16), chunk_min=CHUNK_MIN, chunk_avg=CHUNK_AVG, chunk_max=CHUNK_MAX)
+        sizes = (
+            (like.chunk_min, like.chunk_avg, like.chunk_max) if like else (CHUNK_MIN, CHUNK_AVG, CHUNK_MAX)
+        )
+        info = StoreInfo(id=clock.token(16), chunk_min=sizes[0], chunk_avg=sizes[1], chunk_max=sizes[2])
         put = conditional.put(store, KEY, with_check(info), None)
         if put.etag is not None:
             return info

@@ -92,14 +92,15 @@ def verify(store: ObjectStore, pack: str, size: int | None = None) -> list[int]:
     offset, chunk = len(MAGIC), 0
     for block, stored in enumerate(footer.stored):
         data = store.get_range(f"packs/{pack}", offset, stored)
-        if not _sound(footer, block, chunk, data, pack):
+        if not sound(footer, block, chunk, data, pack):
             bad.append(block)
         offset += stored
         chunk += footer.count[block]
     return bad
 
 
-def _sound(footer: Footer, block: int, chunk: int, data: bytes, pack: str) -> bool:
+def sound(footer: Footer, block: int, chunk: int, data: bytes | memoryview, pack: str) -> bool:
+    """Whether `data` is the block with this number, whose first chunk has the number `chunk`, as the footer says."""
     try:
         plain = memoryview(unpack(data, footer.codec[block], footer.length[block], pack))
     except Corrupt:

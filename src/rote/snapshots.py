@@ -64,7 +64,7 @@ class Snapshots:
         except NotFound as e:
             raise _missing(ref.id, key) from e
         record = without_check(data, SnapshotRecord, key)
-        _check_record(record, ref, key)
+        check_record(record, ref, key)
         return record
 
     def find(self, id: SnapshotId) -> SnapshotRef:
@@ -89,7 +89,7 @@ class Snapshots:
         for key in reversed(found):
             txn = txn_id(key.rpartition("/")[2])
             record = without_check(self._store.get(key).data, SnapshotRecord, key)
-            _check_record(record, SnapshotRef(id, txn, record.files, record.size, record.single), key)
+            check_record(record, SnapshotRef(id, txn, record.files, record.size, record.single), key)
             return record.ref()
         raise _missing(id, prefix)
 
@@ -241,8 +241,8 @@ def _missing(id: SnapshotId, where: str) -> Missing:
     )
 
 
-def _check_record(record: SnapshotRecord, ref: SnapshotRef, key: str) -> None:
-    """Raises Corrupt if the record is not the one that its key says, or does not add up."""
+def check_record(record: SnapshotRecord, ref: SnapshotRef, key: str) -> None:
+    """Raises Corrupt if the record, read from `key`, is not the one that `ref` says, or does not add up."""
     nodes = record.nodes
     why = None
     if (record.id, record.txn) != (ref.id, ref.txn):

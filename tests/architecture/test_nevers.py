@@ -18,7 +18,7 @@ SRC = Path(__file__).parents[2] / "src" / "rote"
 WORDS = {"errors", "ids", "paths", "encoding", "snapshot", "pointer", "pipeline", "record", "_version"}
 LAWS = {
     "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "gates", "versions", "readback",
-    "query", "querysql", "pickles", "redaction", "rooted", "metrics",
+    "query", "querysql", "pickles", "redaction", "rooted", "metrics", "mirroring",
 }  # fmt: skip
 PORTS = {"ports"}
 SERVICES = {
@@ -26,6 +26,7 @@ SERVICES = {
     "roots", "founding", "check", "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",
     "interrupts", "recording", "runs", "comparing", "catalogue", "registry", "releasing", "modelfiles", "channels",
     "delivery", "reading", "committing", "outcomes", "composing", "locating", "noding", "outcomes",
+    "copying", "carrying", "presence", "aliasing",
 }  # fmt: skip
 ADAPTERS = {"stores", "executors", "worktree", "landing", "machine", "vcs", "clock"}
 WIRING = {"config", "project", "wiring", "founded", "revisions", "operating"}
@@ -57,7 +58,7 @@ ONLY_IN = {
     "subprocess": {"vcs", "executors"},
     "fcntl": {"stores", "worktree", "landing"},
     "pyfastcdc": {"chunking"},
-    "zstandard": {"nodes", "packs", "packing", "ingest", "snapshots", "recording"},
+    "zstandard": {"nodes", "packs", "packing", "ingest", "snapshots", "recording", "carrying"},
     "socket": {"machine", "worktree", "stores"},
 }
 
