@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "e2e"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from place import Place
+
+from servers.fixtures import azurite, leave_out, moto, nginx, rgw, s3rver, say_left_out
+
+__all__ = ["azurite", "moto", "nginx", "rgw", "s3rver"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    leave_out(config, items)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    say_left_out(config, terminalreporter.write_line)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ RoteError                      what happened, where, what is safe, what to type 
 │   ├── Corrupt                bytes are not what their digest says
 │   ├── TooNew                 written by a newer rote
 │   ├── StoreFull              no space left; what was committed before is untouched
+│   ├── Unsupported            this kind of store cannot do it at all
 │   └── StoreUnavailable       cannot be reached or refused access; `retry` says whether waiting can help
 ├── Missing                    a snapshot, run, model or version that the store does not hold
 ├── Unsaved                    local changes would be lost
@@ -129,10 +130,18 @@ class StoreFull(StoreError):
     retry = True
 
 
+class Unsupported(StoreError):
+    """This kind of store cannot do what was asked, or not safely; nothing was changed."""
+
+
 class StoreUnavailable(StoreError):
-    """The store cannot be reached, or refused access."""
+    """The store cannot be reached, or refused access. A write that met it was not applied.
+
+    `retry_after` is for how many seconds the store asked to be left alone, where it did.
+    """
 
     retry = True
+    retry_after: float | None = None
 
 
 class Missing(RoteError):

@@ -58,6 +58,8 @@ ONLY_IN = {
     "subprocess": {"vcs", "executors"},
     "fcntl": {"stores", "worktree", "landing"},
     "pyfastcdc": {"chunking"},
+    "obstore": {"stores"},
+    "boto3": {"stores"},
     "zstandard": {"nodes", "packs", "packing", "ingest", "snapshots", "recording", "carrying"},
     "socket": {"machine", "worktree", "stores"},
 }

@@ -4,24 +4,44 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Mapping
 
 from rote.errors import UsageError
 from rote.ids import shown
-from rote.ports import ObjectStore
+from rote.ports import Abilities, ObjectStore
+from rote.stores import locations
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
-def at(url: str, *, base: str = ".", create: bool = False) -> ObjectStore:
-    """The store at `url`: a folder (relative to `base`, or absolute, or `file:///…`).
+def at(
+    url: str,
+    *,
+    base: str = ".",
+    create: bool = False,
+    environ: Mapping[str, str] | None = None,
+    abilities: Callable[[], Abilities] = Abilities,
+) -> ObjectStore:
+    """The store at `url`: a folder (relative to `base`, or absolute, or `file:///…`), or a cloud's (docs/stores.md).
 
-    With `create` the folder may be made; without it, a folder that is not there is StoreUnavailable. Raises
-    UsageError for an address of another kind.
+    With `create` the folder may be made; without it, a folder that is not there is StoreUnavailable. `environ` (by
+    default the process's own) has a cloud's credentials and settings; `abilities` is asked before a first write to a
+    cloud. Raises UsageError for an address of another kind.
     """
+    if locations.is_cloud(url):
+        # Only a cloud's store needs obstore, which takes longer to load than all the rest.
+        from rote.stores.cloud.store import CloudStore
+
+        return CloudStore(locations.parse(url), os.environ if environ is None else environ, abilities)
     # The adapter loads when it is wanted, so that naming an address costs nothing.
     from rote.stores.folder import FolderStore
 
     return FolderStore(folder(url, base), create=create)
+
+
+def canonical(url: str, base: str = ".") -> str:
+    """One spelling for each store: the absolute path of a folder, or a cloud's address. Raises UsageError."""
+    return locations.parse(url).url if locations.is_cloud(url) else folder(url, base)
 
 
 def folder(url: str, base: str = ".") -> str:
@@ -34,10 +54,7 @@ def folder(url: str, base: str = ".") -> str:
             raise UsageError(f"a store at file:// is file:///ABSOLUTE/PATH, not {shown(url)}")
         return os.path.normpath("/" + path)
     if match:
-        raise UsageError(
-            f"this rote has no store for addresses of {match[1]}://",
-            next="use a folder: rote init --store /a/folder/that/you/share",
-        )
+        raise locations.unknown_scheme(url)
     if not url.strip():
         raise UsageError("the store's address is empty", next="rote init --store FOLDER")
     return os.path.normpath(os.path.join(os.path.abspath(base), os.path.expanduser(url)))

@@ -1,0 +1,28 @@
+"""npm packages of servers, installed once a machine into a cache folder outside of the repository."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from pathlib import Path
+
+
+def program(package: str, version: str, name: str) -> str:
+    """The program `name` of an npm package, installed if it is not there yet (needs npm and a registry)."""
+    cache = (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        / "rote-tests"
+        / f"{package}-{version}"
+    )
+    cache.mkdir(parents=True, exist_ok=True)
+    found = cache / "node_modules" / ".bin" / name
+    with open(cache / "lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not found.exists():
+            done = subprocess.run(
+                ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(cache), f"{package}@{version}"],
+                capture_output=True, text=True, timeout=600, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr[-2000:]
+    return str(found)
