@@ -30,21 +30,28 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """Also what was ever added at these data paths."""
 
 
-def select(words: Sequence[str], runs: Collection[RunId] | None = None) -> Selection:
-    """What `words` mean: `everything` (and no word at all), `data`, `runs`, `results`, `models`, `models/NAME`, or a
-    data path. With `runs`, of the runs only those. Raises UsageError, BadName."""
+def is_kind(word: str) -> bool:
+    """Whether a word of a selection names roots by what they are: `everything`, `data`, `runs`, `results`, `models`,
+    `models/NAME`. Any other is a data path."""
+    return word == EVERYTHING or word in KINDS or word.startswith("models/")
+
+
+def select(
+    words: Sequence[str], runs: Collection[RunId] | None = None, paths: Collection[str] = ()
+) -> Selection:
+    """What `words` and data `paths` mean; none at all: everything. A word that is no kind (`is_kind`) is a path, too.
+    With `runs`, of the runs only those. Raises UsageError, BadName."""
     prefixes: set[str] = set()
-    paths: set[str] = set()
-    for word in words or (EVERYTHING,):
-        first, slash, rest = word.partition("/")
+    every = set(paths)
+    for word in words or (() if every else (EVERYTHING,)):
         if word == EVERYTHING:
             prefixes.update(f"{kind}/" for kind in KINDS)
         elif word in KINDS:
             prefixes.add(f"{word}/")
-        elif first == "models" and slash:
-            prefixes.add(f"models/{name(rest, 'model name')}/")
+        elif is_kind(word):
+            prefixes.add(f"models/{name(word.partition('/')[2], 'model name')}/")
         elif word.strip():
-            paths.add(word)
+            every.add(word)
         else:
             raise UsageError("an empty word selects nothing", next="rote copy --help")
     if runs is not None and "runs/" not in prefixes:
@@ -53,7 +60,7 @@ def select(words: Sequence[str], runs: Collection[RunId] | None = None) -> Selec
     return Selection(
         prefixes=tuple(p for p in ordered if p.count("/") == 1 or "models/" not in prefixes),
         runs=None if runs is None else frozenset(runs),
-        paths=frozenset(paths),
+        paths=frozenset(every),
     )
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rote.catalogue.asking import Table
     from rote.check import CheckReport
     from rote.comparing import Comparison
+    from rote.copying import Copied
     from rote.data import DataStatus
     from rote.delivery import Fetched
     from rote.plan import Plan, Why
@@ -301,6 +302,31 @@ class Project:
         return self._w.delivery.fetch(model, ref, os.path.join(self._cwd, to), self._w.progress)
 
     # store
+
+    def copy(
+        self, *what: str, source: str | None = None, target: str | None = None, where: str | None = None
+    ) -> Copied:
+        """Copy what a store has to another, only what is missing there: everything, or `what` (`data`, `runs`,
+        `results`, `models`, `models/NAME`, data paths), of the runs those for which `where` holds.
+
+        A store that is not named is the project's own; if neither is, `source` is `.rote/store`. What the target has
+        otherwise is left alone, and named in what is returned. Raises UsageError, Missing, StoreError.
+        """
+        from rote.exchanging import Exchanging  # only this call needs it
+
+        return Exchanging(self._w, self._cwd).copy(what, source, target, where)
+
+    def store_stats(self) -> StoreFigures:
+        """Objects and bytes in the store by kind, and what dedup and compression saved."""
+        from rote.stats import StoreStats  # only this call needs it
+
+        return StoreStats(self._w.store).stats()
+
+    def store_check(self, *, read_data: bool = False) -> CheckReport:
+        """Whether everything that is needed is there and sound; with `read_data` every byte is read and verified."""
+        from rote.check import StoreCheck  # only this call needs it
+
+        return StoreCheck(self._w.store).check(deep=read_data)
 
     def store_stats(self) -> StoreFigures:
         """Objects and bytes in the store by kind, and what dedup and compression saved."""

@@ -75,13 +75,10 @@ class Wiring:
         """The store. One in rote's own folder is founded where there never was one (a fresh clone); any other
         must be there, so that a disk that is not mounted is not taken for an empty store."""
         from rote.founding import found  # on demand
-        from rote.stores import address  # on demand
 
         url = self.settings.store.value
         fresh = url == os.path.join(self.own, "store") and not os.path.lexists(url) and not self._had_store()
-        store: ObjectStore = address.at(url, base=self.root, create=fresh)
-        if self._wrap is not None:
-            store = self._wrap(store)
+        store = self.at(url, create=fresh)
         if fresh:
             found(store, self.clock)
             self.remember_store()
@@ -106,6 +103,13 @@ class Wiring:
         from rote.stores.cached import CachedStore  # on demand
 
         return CachedStore(self.store, self.settings.cache.value, size, say=self.progress.say)
+
+    def at(self, url: str, *, create: bool = False) -> ObjectStore:
+        """The store at an address, wrapped as every store is; with `create` a folder may be made."""
+        from rote.stores import address  # on demand
+
+        store: ObjectStore = address.at(url, base=self.root, create=create)
+        return store if self._wrap is None else self._wrap(store)
 
     @cached_property
     def info(self) -> StoreInfo:

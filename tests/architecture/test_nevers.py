@@ -26,10 +26,10 @@ SERVICES = {
     "roots", "founding", "check", "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",
     "interrupts", "recording", "runs", "comparing", "catalogue", "registry", "releasing", "modelfiles", "channels",
     "delivery", "reading", "committing", "outcomes", "composing", "locating", "noding", "outcomes",
-    "copying", "carrying", "presence", "aliasing",
+    "copying", "carrying", "presence", "aliasing", "agreed",
 }  # fmt: skip
 ADAPTERS = {"stores", "executors", "worktree", "landing", "machine", "vcs", "clock"}
-WIRING = {"config", "project", "wiring", "founded", "revisions", "operating"}
+WIRING = {"config", "project", "wiring", "founded", "revisions", "operating", "exchanging"}
 FACES = {"cli", "client", "__init__", "__main__"}
 SIDE = {"testing"}
 FLOOR = {
@@ -51,7 +51,7 @@ PURE = {
 }  # fmt: skip
 # A vendor's package -> the only modules that may import it. (blake3, msgspec and zstandard are the format itself.)
 ONLY_IN = {
-    "sqlite3": {"known", "catalogue"},
+    "sqlite3": {"known", "catalogue", "agreed"},
     "click": {"cli"},
     "yaml": {"config", "overriding"},
     "tomllib": {"config", "overriding"},

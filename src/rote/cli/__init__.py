@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "promote": ("models", "Point an alias at a version."),
     "rollback": ("models", "Point an alias back at the version before."),
     "fetch": ("models", "Bring the files of a model version into a folder."),
+    "copy": ("copying", "Copy what one store has to another: only what is missing."),
     "store": ("store", "Look at the store: figures, and whether it is sound."),
     "config": ("settings", "Show each setting and where it came from."),
     "schema": ("settings", "Print the JSON schema of rote.yaml for editors."),
