@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from blake3 import blake3
@@ -18,6 +18,7 @@ from rote.noding import Noder
 from rote.packing import Packer
 from rote.piecing import Piecer
 from rote.ports import Columns, ObjectStore, Progress, Silence, Tree
+from rote.reading import LoadedNode
 from rote.record import StoreInfo
 from rote.snapshot import SnapshotRecord, SnapshotRef
 from rote.snapshots import Snapshots
@@ -44,6 +45,38 @@ class Writing(Protocol):
 
     def add_snapshot(self, record: SnapshotRecord) -> SnapshotRef:
         """Save a snapshot with the commit."""
+
+
+class Relocating:
+    """A write that may not rely on the packs `leaving`."""
+
+    def __init__(self, write: Writing, leaving: frozenset[str]) -> None:
+        self._write = write
+        self._leaving = leaving
+        self.id = write.id
+
+    def put_pack(self, digest: Digest, data: bytes | bytearray | memoryview) -> str:
+        """As the write does."""
+        return self._write.put_pack(digest, data)
+
+    def usable(self, packs: Iterable[str]) -> set[str]:
+        """Those of `packs` that may be relied upon and are to stay."""
+        return self._write.usable(set(packs) - self._leaving)
+
+    def use(self, ref: SnapshotRef) -> bool:
+        """Never: the snapshot is to be stored anew."""
+        return False
+
+    def add_snapshot(self, record: SnapshotRecord) -> SnapshotRef:
+        """As the write does."""
+        return self._write.add_snapshot(record)
+
+
+class Stored(Tree, Protocol):
+    """A tree that lies in the store."""
+
+    def nodes(self) -> Iterator[LoadedNode]:
+        """Its nodes, in order."""
 
 
 class SnapshotWriter:
@@ -93,6 +126,20 @@ class SnapshotWriter:
         with _Saving(self._store, self._write, self._info, None, None) as saving:
             tree = Composed(parts, snapshots, saving.locator.learn)
             saving.few = 0
+            for batch in tree.batches():
+                saving.take(tree, batch)
+            return saving.finish(tree)
+
+
+    def relocate(self, tree: Stored, record: SnapshotRecord, write: Relocating) -> SnapshotRecord:
+        """The same snapshot again, in packs that `write` may rely on: what lies in others is read and stored anew.
+
+        Raises NotFound, Corrupt (nothing was written then), and as `save`.
+        """
+        with _Saving(self._store, write, self._info, record, None) as saving:
+            saving.few = 0
+            for node in tree.nodes():
+                saving.locator.learn(node)
             for batch in tree.batches():
                 saving.take(tree, batch)
             return saving.finish(tree)
@@ -183,7 +230,7 @@ class _Saving:
         id = node_id(content)
         ref = self.locator.node(id)
         if ref is not None and self._parent is not None:
-            self._noder.reuse(ref, self._parent.packs, self._packer)
+            self._noder.reuse(ref, self._parent, self._packer)
             return
         if None in locations:
             self._locate(tree, node, locations)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from rote import ids
@@ -10,6 +12,9 @@ from rote.errors import ConfigError, RoteError, TooNew
 from rote.ids import SnapshotId
 
 SUFFIX = ".rote"
+
+
+_NAMED = re.compile(rb"^snapshot:[ \t]*([0-9a-f]{64})[ \t\r]*$", re.MULTILINE)
 
 
 class Pointer(msgspec.Struct, frozen=True):
@@ -75,3 +80,9 @@ def parse(text: str, where: str) -> Pointer:
             where=where,
             next="take the file from git again, or run `rote add` on the data",
         ) from e
+
+
+def names(content: bytes) -> SnapshotId | None:
+    """The snapshot that a pointer's bytes name, of whatever format and however damaged; None if they name none."""
+    found = _NAMED.search(content)
+    return ids.snapshot_id(found[1].decode("ascii")) if found else None

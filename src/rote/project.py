@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from rote.config.settings import Setting
-from rote.errors import BadPath, Missing, UsageError
+from rote.errors import BadPath, Missing, Refused, UsageError
 from rote.ids import nearest, shown
 from rote.pipeline import Pipeline
 from rote.pointer import SUFFIX
@@ -31,12 +31,16 @@ if TYPE_CHECKING:
     from rote.copying import Copied
     from rote.data import DataStatus
     from rote.delivery import Fetched
+    from rote.gc import GcReport, Going
     from rote.plan import Plan, Why
+    from rote.probe import Probed
     from rote.registry import ModelSummary
     from rote.releasing import Released
     from rote.revisions import Differences, Revisions
     from rote.runner import RunOutcome
+    from rote.samples import Samples
     from rote.stats import StoreFigures
+    from rote.usage import Budget, Usage
 
 
 class SettingShown(msgspec.Struct, frozen=True):
@@ -70,11 +74,14 @@ class Project:
         store: str | None = None,
         progress: Progress | None = None,
         wiring: Wiring | None = None,
+        count: bool = False,
     ) -> None:
-        """`wiring` is for those who put the parts together themselves, as tests do: a clock that stands still, a store
-        that counts."""
+        """With `count` requests to a folder store are counted, too. `wiring` is for those who put the parts together
+        themselves, as tests do: a clock that stands still, a store that counts."""
         self._cwd = os.getcwd()
-        self._w = wiring or Wiring(root, store=store, progress=progress or Silence(), cwd=self._cwd)
+        self._w = wiring or Wiring(
+            root, store=store, progress=progress or Silence(), cwd=self._cwd, count=count
+        )
 
     @property
     def root(self) -> Path:
@@ -168,6 +175,28 @@ class Project:
         if not inner and not ref.single:
             raise UsageError(f"{shown(path)} is a folder", next=f"rote ls {path}")
         return self._w.snapshots.read(record, inner or FILE)
+
+    def dataset(
+        self,
+        path: str,
+        rev: str | None = None,
+        *,
+        match: str | None = None,
+        memory: int = 256 << 20,
+        threads: int = 8,
+    ) -> Samples:
+        """The files of a data path as samples for training, read from the store without a checkout.
+
+        `match` chooses by pattern (`*.png`); about `memory` bytes are held at most. Raises Missing, BadPath.
+        """
+        from rote.reaching import Reaching, Source  # only this call needs it
+        from rote.samples import Samples  # the same
+
+        source = Source(self._w.root, self._w.asked, self._cwd, self._w)
+        ref, below = Reaching(source).path(path, rev, self._cwd)
+        return Samples(
+            source, ref, below="" if ref.single else below, match=match, memory=memory, threads=threads
+        )
 
     # pipeline
 
@@ -316,17 +345,9 @@ class Project:
 
         return Exchanging(self._w, self._cwd).copy(what, source, target, where)
 
-    def store_stats(self) -> StoreFigures:
-        """Objects and bytes in the store by kind, and what dedup and compression saved."""
-        from rote.stats import StoreStats  # only this call needs it
-
-        return StoreStats(self._w.store).stats()
-
-    def store_check(self, *, read_data: bool = False) -> CheckReport:
-        """Whether everything that is needed is there and sound; with `read_data` every byte is read and verified."""
-        from rote.check import StoreCheck  # only this call needs it
-
-        return StoreCheck(self._w.store).check(deep=read_data)
+    def store_probe(self) -> Probed:
+        """What the store honours when two clients use it at once, tried now. Raises StoreUnavailable."""
+        return self._w.guarantees.probe(self._w.settings.store.value)
 
     def store_stats(self) -> StoreFigures:
         """Objects and bytes in the store by kind, and what dedup and compression saved."""
@@ -339,6 +360,76 @@ class Project:
         from rote.check import StoreCheck  # only this call needs it
 
         return StoreCheck(self._w.store).check(deep=read_data)
+
+    def gc(
+        self,
+        *,
+        delete: bool = False,
+        keep_last: int | None = None,
+        keep_days: float | None = None,
+        keep_tagged: bool = False,
+        unpinned_data: bool = False,
+        forget_repositories: Iterable[str] = (),
+        forget_versions: Iterable[str] = (),
+        grace_hours: float = 72.0,
+        repack: bool = True,
+    ) -> GcReport:
+        """What is garbage, and what the rules let go; with `delete` it goes. See docs/guide.md.
+
+        Without rules no root goes, only what nothing needs. Raises Refused (a version that an alias names; a shallow
+        clone), Locked (another collection took over), Corrupt (a root cannot be read: nothing is deleted), UsageError.
+        """
+        from rote.registry import version_key  # only this call needs it
+        from rote.retention import Rules  # as above
+
+        if (keep_last is not None and keep_last < 0) or (keep_days or 0) < 0 or grace_hours < 0:
+            raise UsageError("a number of runs, days or hours is 0 or more")
+        if unpinned_data and self._w.git.shallow:
+            raise Refused(
+                "this clone holds only a part of the history, so which data a commit pins is not known",
+                where=str(self.root),
+                safe="nothing was deleted",
+                next="git fetch --unshallow, then do the same again",
+            )
+        rules = Rules(
+            keep_last=keep_last,
+            keep_days=keep_days,
+            keep_tagged=keep_tagged,
+            unpinned_data=unpinned_data,
+            forget_repositories=frozenset(forget_repositories),
+            forget_versions=frozenset(version_key(*_split(name)) for name in forget_versions),
+            repository=self._repository(),
+            grace=grace_hours * 3600,
+        )
+        if not delete:
+            return self._w.garbage.report(rules)
+        with self._locked("rote gc"):
+            report = self._w.garbage.collect(rules, repack=repack)
+            self._w.catalogue.sync(full=True)
+        return report
+
+    def gc_undo(self) -> list[Going]:
+        """Bring back the runs, results, data and versions that the last collection removed; what came back."""
+        with self._locked("rote gc --undo"):
+            back = self._w.garbage.undo()
+            self._w.catalogue.sync(full=True)
+        return back
+
+    def store_budget(self, *, plan: str | None = None, stored: bool = False) -> Budget:
+        """The month so far against the declared plan, or `plan`; `stored` asks the store how much it holds (a request a
+        thousand objects). Without it nothing is asked. Raises UsageError."""
+        from rote.spending import budget  # only this call needs it
+
+        return budget(self._w, plan=plan, stored=stored)
+
+    def usage(self) -> dict[str, Usage]:
+        """What this project asked of each store so far, by its address: requests by kind, and bytes."""
+        return self._w.wrapping.usage()
+
+    def close(self, command: str = "python") -> None:
+        """Write what was asked of the stores into this user's account of the month. Happens by itself at the end of
+        the program; the project can be used on."""
+        self._w.close(command)
 
     # private
 

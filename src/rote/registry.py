@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 import msgspec
 
-from rote import ids, versions
+from rote import conditional, fence, ids, versions
 from rote.channels import Channels, Target
+from rote.encoding import without_check
 from rote.errors import BadName, Missing, Refused
 from rote.ids import nearest, shown
 from rote.ports import Clock, ObjectStore
-from rote.record import AliasMove, Channel, Version
+from rote.record import AliasMove, Channel, Fence, Version
 from rote.roots import Roots
+from rote.snapshot import SnapshotRecord
 from rote.versions import Semver
 
 _AFTER_ALL = "~"  # greater than every character that a key may have
@@ -129,7 +131,7 @@ class Registry:
             there = now is not None and now.version == wanted.version
             return None if there else Target(wanted.version, wanted.snapshot)
 
-        return self.channels.move(model, alias, decide, why)
+        return self._must_stay(self.channels.move(model, alias, decide, why))
 
     def rollback(self, model: str, alias: str = "prod", *, to: str | None = None, why: str = "") -> Channel:
         """Point the alias back: at the version it named before, or at `to`, which it must have named once; returns the
@@ -150,7 +152,41 @@ class Registry:
             version = self.get(model, move.version)
             return Target(version.version, version.snapshot, move.seq)
 
-        return self.channels.move(model, alias, decide, why)
+        return self._must_stay(self.channels.move(model, alias, decide, why))
+
+    def _must_stay(self, moved: Channel) -> Channel:
+        """Make sure that what the alias names now was not removed while it was moved (docs/format.md, 11.4). Raises
+        Refused, with the alias back where it was."""
+        if self._stays(moved):
+            return moved
+        former = moved.history[1] if len(moved.history) > 1 else None
+        back = self._find(moved.model, former.version) if former else None
+        name = f"{moved.model}@{moved.alias}"
+
+        def decide(now: Channel | None) -> Target | None:
+            if now is None or now.seq != moved.seq or former is None or back is None:
+                return None
+            return Target(back.version, back.snapshot, former.seq)
+
+        channel = self.channels.move(moved.model, moved.alias, decide, f"{moved.version} was removed")
+        raise Refused(
+            f"the version {moved.version} was removed while {name} was moved to it",
+            safe=f"{name} is at {channel.version}",
+            next=f"rote gc --undo, or rote promote {moved.model}@VERSION {moved.alias}",
+        )
+
+    def _stays(self, moved: Channel) -> bool:
+        found = conditional.look(self._store, fence.KEY)
+        if found is not None:
+            named = set(without_check(found.data, Fence, fence.KEY).objects)
+            key = f"snapshots/{moved.snapshot.key}"
+            there = conditional.look(self._store, key)
+            if there is None or key in named:
+                return False
+            packs = without_check(there.data, SnapshotRecord, key).packs
+            if not named.isdisjoint(f"packs/{pack}" for pack in packs):
+                return False
+        return self._find(moved.model, moved.version) is not None
 
     def _back(self, now: Channel, to: str | None) -> AliasMove:
         name = f"{now.model}@{now.alias}"

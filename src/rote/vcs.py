@@ -133,6 +133,28 @@ class Git:
         blobs = self._run("cat-file", "--batch", input=b"".join(id + b"\n" for id in ids.values()))
         return dict(zip(ids, _blobs(blobs, len(ids)), strict=True))
 
+    def ever(self, suffix: str) -> list[bytes]:
+        """The contents that files whose name ends with `suffix` have or had, anywhere in the repository, in any commit
+        that a branch, a tag, a remote's branch, the stash or the checkout leads to. Each content once, in three
+        processes at most. Raises RoteError."""
+        if self._git_dir is None:
+            return []
+        head = self._run("rev-parse", "--verify", "--quiet", "HEAD", good=(0, 1, 128)).split()
+        start = [head[0].decode("ascii")] if head else []
+        out = self._run(
+            "log", "--all", *start, "--format=", "--raw", "-z", "-m", "--root", "--no-abbrev", "--no-renames",
+            "--diff-filter=AMT", "--", f":(top,glob)**/*{suffix}",
+        )  # fmt: skip
+        ids: dict[bytes, None] = {}
+        for field in out.split(b"\0"):
+            about = field.strip().split()
+            if field.strip().startswith(b":") and len(about) == 5 and about[1] in (b"100644", b"100755"):
+                ids[about[3]] = None
+        if not ids:
+            return []
+        blobs = self._run("cat-file", "--batch", input=b"".join(id + b"\n" for id in ids))
+        return list(_blobs(blobs, len(ids)))
+
     def origin(self) -> str:
         """The address of the remote `origin`, without secrets; empty if there is none."""
         if self._git_dir is None:

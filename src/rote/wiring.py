@@ -15,12 +15,16 @@ from rote.config.root import FOLDER
 from rote.config.settings import Settings
 from rote.config.settings import read as read_settings
 from rote.pipeline import Pipeline
-from rote.ports import Clock, ObjectStore, Progress
+from rote.ports import Abilities, Clock, ObjectStore, Progress
 
 if TYPE_CHECKING:
     from rote.catalogue import Catalogue
     from rote.data import Data
     from rote.delivery import Delivery
+    from rote.guarantees import Guarantees
+    from rote.gc import Garbage
+    from rote.guarantees import Guarantees
+    from rote.ids import SnapshotId
     from rote.ingest import SnapshotWriter
     from rote.known import Known
     from rote.record import Host, StoreInfo
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from rote.roots import Roots
     from rote.runs import Runs
     from rote.snapshots import Snapshots
+    from rote.stores.wrapping import Wrapping
     from rote.transactions import Transactions, Write
     from rote.vcs import Git
     from rote.worktree.workspace import Workspace
@@ -39,6 +44,7 @@ class Wiring:
     """The parts of one project, made on demand. Each property is a part; see its module for what it does.
 
     `wrap` puts something around the store, between it and everything else: a store that counts, or one that fails.
+    With `count` requests are counted on a folder store too; those to any other are in any case.
     """
 
     # In-function imports below have one reason, which the first lines of this module give.
@@ -51,11 +57,13 @@ class Wiring:
         progress: Progress,
         cwd: str,
         wrap: Callable[[ObjectStore], ObjectStore] | None = None,
+        count: bool = False,
     ) -> None:
         self.root = root
+        self._count = count
         self._wrap = wrap
         self.progress = progress
-        self._store_asked = store
+        self.asked = store
         self._cwd = cwd
         self.own = os.path.join(root, FOLDER)
         self.cache = os.path.join(self.own, "cache")
@@ -66,9 +74,7 @@ class Wiring:
 
     @cached_property
     def settings(self) -> Settings:
-        return read_settings(
-            self.root, self.pipeline, store=self._store_asked, environ=os.environ, cwd=self._cwd
-        )
+        return read_settings(self.root, self.pipeline, store=self.asked, environ=os.environ, cwd=self._cwd)
 
     @cached_property
     def store(self) -> ObjectStore:
@@ -108,8 +114,28 @@ class Wiring:
         """The store at an address, wrapped as every store is; with `create` a folder may be made."""
         from rote.stores import address  # on demand
 
-        store: ObjectStore = address.at(url, base=self.root, create=create)
+        abilities = self.guarantees.abilities(url) if "://" in url else Abilities
+        store: ObjectStore = address.at(url, base=self.root, create=create, abilities=abilities)
+        if "://" in store.url or self._count:
+            store = self.wrapping.around(store)
         return store if self._wrap is None else self._wrap(store)
+
+    @cached_property
+    def wrapping(self) -> Wrapping:
+        from rote.stores.wrapping import Wrapping  # on demand
+
+        return Wrapping(self.clock, account=self.settings.account, count=self._count, say=self.progress.say)
+
+    def close(self, command: str) -> None:
+        """Write down what the stores were asked; everything can be used on."""
+        if "wrapping" in self.__dict__:
+            self.wrapping.close(command)
+
+    @cached_property
+    def guarantees(self) -> Guarantees:
+        from rote.guarantees import Guarantees  # on demand
+
+        return Guarantees(self.cache, self.root, lambda: self.clock, self.progress)
 
     @cached_property
     def info(self) -> StoreInfo:
@@ -175,6 +201,29 @@ class Wiring:
         from rote.ingest import SnapshotWriter  # on demand
 
         return SnapshotWriter(self.store, write, known=self.known, info=self.info)
+
+    @cached_property
+    def pinned(self) -> frozenset[SnapshotId]:
+        """The snapshots that pointers name, in the working tree or anywhere in the history of the git repository."""
+        from rote.pointer import SUFFIX, names  # on demand
+
+        here = {pointer.snapshot for _, pointer in self.workspace.pointers()}
+        return frozenset(here | {id for text in self.git.ever(SUFFIX) if (id := names(text))})
+
+    @cached_property
+    def garbage(self) -> Garbage:
+        from rote.gc import Garbage  # on demand
+
+        self.guarantees.must_be_shared(self.settings.store.value, "rote gc")
+        return Garbage(
+            self.store,
+            self.clock,
+            snapshots=self.snapshots,
+            transactions=self.transactions,
+            writer=self.writer,
+            pinned=self.pinned,
+            progress=self.progress,
+        )
 
     @cached_property
     def workspace(self) -> Workspace:

@@ -18,19 +18,23 @@ SRC = Path(__file__).parents[2] / "src" / "rote"
 WORDS = {"errors", "ids", "paths", "encoding", "snapshot", "pointer", "pipeline", "record", "_version"}
 LAWS = {
     "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "gates", "versions", "readback",
-    "query", "querysql", "pickles", "redaction", "rooted", "metrics", "mirroring",
+    "shuffling",
+    "query", "querysql", "pickles", "redaction", "rooted", "metrics", "retention", "mirroring", "planes", "tensors",
+    "usage",
 }  # fmt: skip
 PORTS = {"ports"}
 SERVICES = {
     "packs", "packing", "piecing", "ingest", "identity", "known", "snapshots", "transactions", "conditional", "fence",
-    "roots", "founding", "check", "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",
+    "roots", "founding", "probe", "check", "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",
+    "spots", "fetching", "samples",
     "interrupts", "recording", "runs", "comparing", "catalogue", "registry", "releasing", "modelfiles", "channels",
+    "marking", "collecting", "trash", "tidying", "repacking", "gc",
     "delivery", "reading", "committing", "outcomes", "composing", "locating", "noding", "outcomes",
-    "copying", "carrying", "presence", "aliasing", "agreed",
+    "copying", "carrying", "presence", "aliasing", "agreed", "probing",
 }  # fmt: skip
 ADAPTERS = {"stores", "executors", "worktree", "landing", "machine", "vcs", "clock"}
-WIRING = {"config", "project", "wiring", "founded", "revisions", "operating", "exchanging"}
-FACES = {"cli", "client", "__init__", "__main__"}
+WIRING = {"config", "project", "wiring", "guarantees", "founded", "revisions", "operating", "exchanging", "reaching", "spending"}
+FACES = {"cli", "client", "filesystem", "torchdata", "__init__", "__main__"}
 SIDE = {"testing"}
 FLOOR = {
     **dict.fromkeys(WORDS, 0),
@@ -56,11 +60,13 @@ ONLY_IN = {
     "yaml": {"config", "overriding"},
     "tomllib": {"config", "overriding"},
     "subprocess": {"vcs", "executors"},
+    "fsspec": {"filesystem"},
+    "torch": {"torchdata"},
     "fcntl": {"stores", "worktree", "landing"},
     "pyfastcdc": {"chunking"},
     "obstore": {"stores"},
     "boto3": {"stores"},
-    "zstandard": {"nodes", "packs", "packing", "ingest", "snapshots", "recording", "carrying"},
+    "zstandard": {"nodes", "packs", "packing", "ingest", "snapshots", "recording", "carrying", "probing"},
     "socket": {"machine", "worktree", "stores"},
 }
 

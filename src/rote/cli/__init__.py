@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fetch": ("models", "Bring the files of a model version into a folder."),
     "copy": ("copying", "Copy what one store has to another: only what is missing."),
     "store": ("store", "Look at the store: figures, and whether it is sound."),
+    "gc": ("collecting", "What the store does not need any more; delete it."),
     "config": ("settings", "Show each setting and where it came from."),
     "schema": ("settings", "Print the JSON schema of rote.yaml for editors."),
 }
@@ -82,6 +83,7 @@ def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
 @click.group(cls=Rote, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--cd", "folder", metavar="DIR", help="Act as if started in DIR.")
 @click.option("--store", metavar="URL", help="The store to use, before every other setting.")
+@click.option("--stats", is_flag=True, help="Say at the end what was asked of the store: requests and bytes.")
 @click.option("--quiet", "-q", is_flag=True, help="Show results and errors only, no progress.")
 @click.option(
     "--traceback", is_flag=True, help="Show where in rote an error arose (for a report of a defect)."
@@ -91,7 +93,7 @@ def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
 )
 @click.pass_context
 def rote_command(
-    ctx: click.Context, folder: str | None, store: str | None, quiet: bool, traceback: bool
+    ctx: click.Context, folder: str | None, store: str | None, stats: bool, quiet: bool, traceback: bool
 ) -> None:
     """Continuous training for machine learning from one bucket, without a server."""
     if folder:
@@ -99,7 +101,7 @@ def rote_command(
             os.chdir(folder)
         except OSError as e:
             raise click.UsageError(f"cannot go to {folder!r}: {e.strerror}", ctx) from e
-    ctx.obj = {"store": store, "quiet": quiet, "traceback": traceback}
+    ctx.obj = {"store": store, "stats": stats, "quiet": quiet, "traceback": traceback}
 
 
 def run(args: list[str]) -> int:
