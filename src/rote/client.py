@@ -43,8 +43,8 @@ class Model:
         alias: str = "prod",
         cache: str | os.PathLike[str] | None = None,
     ) -> None:
-        """`store_url` is a folder's path (or a store that is open); `cache` a folder for this model and alias alone
-        (default: below the user's cache folder). Raises BadName."""
+        """`store_url` is a folder's path or a cloud's address (or a store that is open); `cache` a folder for this
+        model and alias alone (default: below the user's cache folder). Raises BadName, UsageError."""
         channels.key(name, alias)
         self.name = name
         self.alias = alias
@@ -206,7 +206,7 @@ def _old(channel: Channel, current: CurrentVersion) -> Corrupt:
 
 def _default_cache(store: str | ObjectStore, name: str, alias: str) -> str:
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    address = os.path.abspath(store) if isinstance(store, str) else store.url
+    where = address.canonical(store) if isinstance(store, str) else store.url
     return os.path.join(
-        home, "rote", "models", digest_of(address.encode())[:16], ids.name(name), versions.alias(alias)
+        home, "rote", "models", digest_of(where.encode())[:16], ids.name(name), versions.alias(alias)
     )

@@ -12,8 +12,9 @@ from rote.errors import UsageError
 from rote.founding import found
 from rote.ids import shown
 from rote.ports import Silence
+from rote.probe import Probed
 from rote.project import Project
-from rote.stores import address
+from rote.stores import address, locations
 from rote.wiring import Wiring
 
 
@@ -24,6 +25,8 @@ class Founded(msgspec.Struct, frozen=True):
     is_new: bool
     store_url: str
     store_source: str
+    probed: Probed | None = None
+    """What a store in a cloud was seen to honour."""
 
     def open(self) -> Project:
         """The project itself."""
@@ -36,13 +39,17 @@ def init(path: str, *, store: str | None) -> Founded:
     if not os.path.isdir(root):
         raise UsageError(f"there is no folder {shown(root, 300)}", next=f"mkdir -p {path}")
     if store is not None:
-        address.folder(store, root)
+        address.canonical(store, root)
     file, ignored = os.path.join(root, FILE), os.path.join(root, ".gitignore")
     is_new = not os.path.isdir(os.path.join(root, FOLDER))
-    if not os.path.exists(file):
-        _write(file, starter.pipeline_text(store))
-    elif store is not None:
+    there = os.path.exists(file)
+    if there and store is not None:
         _already(root, store)
+    probed = None
+    if not there and store is not None and locations.is_cloud(store):
+        probed = _reached(Wiring(root, store=store, progress=Silence(), cwd=root))  # before a file names it
+    if not there:
+        _write(file, starter.pipeline_text(store))
     present = _read(ignored)
     wanted = starter.ignore_text(present)
     if wanted != present:
@@ -50,17 +57,27 @@ def init(path: str, *, store: str | None) -> Founded:
     os.makedirs(os.path.join(root, FOLDER), exist_ok=True)
     wiring = Wiring(root, store=None, progress=Silence(), cwd=root)
     setting = wiring.settings.store
-    found(address.at(setting.value, base=root, create=True), wiring.clock)
+    if locations.is_cloud(setting.value):
+        probed = probed or _reached(wiring)
+    else:
+        found(wiring.at(setting.value, create=True), wiring.clock)
     if setting.value == os.path.join(wiring.own, "store"):
         wiring.remember_store()
-    return Founded(root, is_new, setting.value, setting.source)
+    return Founded(root, is_new, setting.value, setting.source, probed)
+
+
+def _reached(wiring: Wiring) -> Probed:
+    """Found the store in a cloud, and try what it honours."""
+    url = wiring.settings.store.value
+    found(wiring.at(url), wiring.clock)
+    return wiring.guarantees.probed(url)
 
 
 def _already(root: str, store: str) -> None:
     """A rote.yaml that is there is kept; it must not say otherwise than `--store`."""
     wiring = Wiring(root, store=None, progress=Silence(), cwd=root)
     said = wiring.pipeline.store
-    if said is None or address.folder(said, root) != address.folder(store, root):
+    if said is None or address.canonical(said, root) != address.canonical(store, root):
         raise UsageError(
             f"{FILE} is there already and names {'no store' if said is None else f'the store {shown(said)}'}",
             where=os.path.join(root, FILE),

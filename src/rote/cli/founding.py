@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 import rote
+from rote.cli.probing import show_findings
 
 
 @click.command()
@@ -17,5 +18,7 @@ def init_command(ctx: click.Context, store: str | None) -> None:
     made = rote.init(".", store=store or ctx.obj["store"])
     click.echo(f"{'A rote project' if made.is_new else 'Still a rote project'}: {made.root}")
     click.echo(f"The store is {made.store_url} ({made.store_source}).")
+    if made.probed is not None:
+        show_findings(made.probed)
     if made.is_new:
         click.echo("Next: `rote add DATA`, describe your stages in rote.yaml, then `rote run`.")

@@ -6,6 +6,7 @@ import click
 
 from rote.check import Damage
 from rote.cli.opening import project
+from rote.cli.probing import show_findings
 from rote.cli.tables import as_json, count, size, table
 
 
@@ -61,6 +62,21 @@ def check_command(ctx: click.Context, read_data: bool, json_: bool) -> None:
         if report.ok:
             click.echo("all is sound")
     if not report.ok:
+        ctx.exit(1)
+
+
+@store_command.command("probe")
+@click.option("--json", "json_", is_flag=True, help="As JSON.")
+@click.pass_context
+def probe_command(ctx: click.Context, json_: bool) -> None:
+    """Try with two clients what the store really guarantees."""
+    probed = project(ctx).store_probe()
+    if json_:
+        as_json(probed)
+    else:
+        click.echo(f"store {probed.url}")
+        show_findings(probed)
+    if not probed.abilities.shared:
         ctx.exit(1)
 
 
