@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from rote.founded import Founded
     from rote.ports import Progress
     from rote.project import Project
+    from rote.samples import Samples
 
-__all__ = ["Project", "RoteError", "__version__", "init", "open", "schema"]
+__all__ = ["Project", "RoteError", "__version__", "dataset", "init", "open", "schema"]
 
 
 def open(path: str = ".", *, store: str | None = None, progress: Progress | None = None) -> Project:
@@ -39,6 +40,21 @@ def init(path: str = ".", *, store: str | None = None) -> Founded:
 def schema() -> dict[str, Any]:
     """The JSON schema of rote.yaml."""
     # loaded on demand, so that `import rote` stays light
+def dataset(
+    path: str,
+    rev: str | None = None,
+    *,
+    project: str = ".",
+    store: str | None = None,
+    match: str | None = None,
+    memory: int = 256 << 20,
+    threads: int = 8,
+) -> Samples:
+    """The files of a data path (or a `rote://` address) as samples for training, read from the store without a
+    checkout: by index, in order, shuffled, sharded. docs/reading.md says how. Raises NotAProject, Missing, BadPath."""
+    return open(project, store=store).dataset(path, rev, match=match, memory=memory, threads=threads)
+
+
     from rote.config import schema as whole
 
     return whole()

@@ -93,6 +93,7 @@ class Pieces:
         while window := self._next_window():
             for piece, data in zip(window, self._fetch(window), strict=True):
                 if blake3(data).digest() != piece.digest:
+                    forget(self._store, piece.pack)
                     raise packs.damaged(
                         piece.pack, "its bytes are not what their digest says", piece.file.path
                     )
@@ -145,7 +146,19 @@ class Pieces:
             except Corrupt as e:
                 raise packs.damaged(pack, "it is shorter than it should be", path) from e
             for piece, data in zip(order, stored, strict=True):
-                blocks[(pack, piece.offset)] = _unpacked(piece, data)
+                try:
+                    blocks[(pack, piece.offset)] = _unpacked(piece, data)
+                except Corrupt:
+                    forget(self._store, pack)
+                    raise
+
+
+def forget(store: ObjectStore, pack: str) -> None:
+    """A pack was found damaged: what a read cache in front of the store holds of it goes, so that the next read asks
+    the store itself, which may have been repaired."""
+    drop = getattr(store, "forget", None)
+    if drop is not None:
+        drop(f"packs/{pack}")
 
 
 def _parts(

@@ -15,7 +15,7 @@ from rote.errors import BadPath, Corrupt, Missing, NotFound
 from rote.ids import Digest, SnapshotId, nearest, shown, txn_id
 from rote.nodes import MAX_NODE, check_single, decode, node_id, snapshot_id
 from rote.ports import Columns, ObjectStore, Progress, Silence, Sink
-from rote.reading import LoadedNode, Pieces, coalesced
+from rote.reading import LoadedNode, Pieces, coalesced, forget
 from rote.record import Root
 from rote.snapshot import ZSTD, Entry, NodeRef, SnapshotRecord, SnapshotRef
 
@@ -120,6 +120,7 @@ class Snapshots:
             for ref, packed in zip(here, stored, strict=True):
                 data = bytes(packs.unpack(packed, ZSTD, ref.length, name, MAX_NODE))
                 if blake3(data).hexdigest() != ref.check:
+                    forget(self._store, name)
                     raise packs.damaged(name, "a node of a snapshot is not what its digest says")
                 have[ref.check] = data
                 if self._cache:

@@ -108,6 +108,10 @@ class CachedStore:
         """As the inner store."""
         return self.inner.list(prefix, after)
 
+    def forget(self, key: str) -> None:
+        """What the folder has of an object goes: its reader found it damaged."""
+        self._segments.drop(key)
+
     def _is_forever(self, key: str) -> bool:
         return key.startswith(self._forever) and keys.check(key) == key
 
