@@ -42,7 +42,8 @@ def with_check(value: Any) -> bytes:
 
 def without_check(data: bytes, kind: type[_T], where: str) -> _T:
     """Verify and decode a record. Raises Corrupt (with `where`) if the digest or the shape is wrong, TooNew if its
-    `format` is above ours."""
+    `format` is above ours, which is `FORMAT` unless the kind has a `newest_format`."""
+    newest: int = getattr(kind, "newest_format", FORMAT)
     body, mark, check = data.rpartition(_CHECK)
     if not mark or check.strip() != blake3(body).hexdigest().encode("ascii"):
         raise Corrupt(
@@ -53,12 +54,12 @@ def without_check(data: bytes, kind: type[_T], where: str) -> _T:
     try:
         value = msgspec.json.decode(body, type=kind)
     except msgspec.DecodeError as e:
-        _refuse_newer(body, where)
+        _refuse_newer(body, where, newest)
         raise Corrupt(
             f"this record is not what it should be: {e}", where=where, next="rote store check"
         ) from e
     if getattr(value, "format", FORMAT) != FORMAT:  # a newer format may well have a shape that ours accepts
-        _refuse_newer(body, where)
+        _refuse_newer(body, where, newest)
     return value
 
 
@@ -66,14 +67,14 @@ class _Versioned(msgspec.Struct):
     format: int = FORMAT
 
 
-def _refuse_newer(body: bytes, where: str) -> None:
+def _refuse_newer(body: bytes, where: str, newest: int) -> None:
     try:
         found = msgspec.json.decode(body, type=_Versioned).format
     except msgspec.DecodeError:
         return
-    if found > FORMAT:
+    if found > newest:
         raise TooNew(
-            f"this record has format {found}; this rote reads up to {FORMAT}",
+            f"this record has format {found}; this rote reads up to {newest}",
             where=where,
             next="pip install --upgrade rote",
         )

@@ -12,7 +12,8 @@ import msgspec
 from rote.encoding import tagged
 from rote.errors import Corrupt
 from rote.ids import Digest, SnapshotId
-from rote.snapshot import FILE
+from rote.planes import WIDTHS
+from rote.snapshot import FILE, RAW, ZSTD
 
 CUT_MASK = 1023
 MAX_ROWS = 16_384
@@ -21,6 +22,7 @@ MAX_NODE = 1 << 28
 """Bytes that a stored node may have when unpacked; more is refused before it is unpacked."""
 DIGEST = 32
 
+_CODECS = bytes((RAW, ZSTD, *WIDTHS))
 _SWAP = sys.byteorder == "big"
 _U32 = next(code for code in "IL" if array(code).itemsize == 4)
 
@@ -172,7 +174,7 @@ def _decode_places(reader: _Reader, rows: int) -> Places:
 def _check_places(rows: Rows, places: Places, reader: _Reader) -> None:
     if max(places.block_pack, default=-1) >= len(places.packs):
         raise reader.corrupt("a block lies in a pack that is not listed")
-    if places.block_codec.strip(b"\0\1"):
+    if places.block_codec.strip(_CODECS):
         raise reader.corrupt("a block has an unknown codec")
     if max(places.blocks, default=-1) >= len(places.block_pack):
         raise reader.corrupt("a chunk lies in a block that is not listed")

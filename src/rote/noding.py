@@ -10,7 +10,7 @@ from rote.ids import Digest, SnapshotId, TxnId
 from rote.locating import EMPTY, Location, Pieced
 from rote.nodes import Places, Rows, encode_places, snapshot_id
 from rote.packing import Packer
-from rote.snapshot import NodeRef, SnapshotRecord
+from rote.snapshot import ZSTD, NodeRef, SnapshotRecord
 
 _LOW = (1 << 32) - 1
 
@@ -37,12 +37,15 @@ class Noder:
     def __init__(self) -> None:
         self._drafts: list[_Draft] = []
         self._written = 0
+        self._format = 1
         self.files = 0
         self.size = 0
 
-    def reuse(self, ref: NodeRef, packs: list[str], packer: Packer) -> None:
-        """A node that lies in the store already; its numbers index `packs`."""
+    def reuse(self, ref: NodeRef, record: SnapshotRecord, packer: Packer) -> None:
+        """A node that lies in the store already, of the snapshot with this record."""
         self._count(ref.files, ref.size)
+        self._format = max(self._format, record.format)  # which codecs it points at is not looked up
+        packs = record.packs
         into = tuple(packer.pack_number(packs[i]) for i in ref.into)
         self._drafts.append(
             _Draft(
@@ -78,6 +81,8 @@ class Noder:
                 if any(packer.blocks[n] is None for n in _blocks_of(locations)):
                     return
                 places, numbers = _places(locations, packer)
+                if max(places.block_codec, default=0) > ZSTD:
+                    self._format = 2
                 put = packer.add_node(content + encode_places(places))
                 draft.pack, draft.offset, draft.stored, draft.length = (
                     put.pack,
@@ -106,6 +111,7 @@ class Noder:
             for d in self._drafts
         ]  # fmt: skip
         return SnapshotRecord(
+            format=self._format,
             id=snapshot_id(single, [node.id for node in nodes]),
             txn=txn,
             files=self.files,

@@ -15,6 +15,7 @@ from blake3 import blake3
 
 from rote.ids import Digest
 from rote.packs import DATA, LEVEL, MAGIC, NODE, Footer, encode_footer
+from rote.probing import PROBE, Prober, packed
 from rote.snapshot import RAW, ZSTD, Block
 
 if TYPE_CHECKING:
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
 
 PACK = 32 << 20
 """A pack is closed once it has so many bytes."""
-PROBE = 1 << 16
 _QUEUE = 6
-_SKIP = 8
 _UPLOADS = 2
 _MARGIN = 4 << 20
 
@@ -64,12 +63,12 @@ class Packer:
         self._limit = limit
         self._threads: ThreadPoolExecutor | None = None
         self._uploader: ThreadPoolExecutor | None = None
-        self._waiting: deque[tuple[int, Any, Bytes, list[int], bytes]] = deque()
+        self._waiting: deque[tuple[int, Any, int, Bytes, list[int], bytes]] = deque()
         self._uploads: deque[tuple[Future[str], mmap.mmap]] = deque()
         self._free: list[mmap.mmap] = []
         self._foreign: dict[tuple[int, int], int] = {}
         self._numbers: dict[str, int] = {}
-        self._skip = 0
+        self._prober = Prober()
         self._compressor = zstandard.ZstdCompressor(level=LEVEL)
         self.names: list[str] = []
         """Pack number -> key below `packs/`; empty for the pack that is being filled."""
@@ -127,15 +126,15 @@ class Packer:
         """True for the pack that is being filled."""
         return self._open is not None and self._open.number == pack
 
-    def add(self, number: int, data: Bytes, lengths: list[int], digests: bytes) -> None:
-        """Add the block with this number: chunks of these lengths back to back, and their digests, joined.
+    def add(self, number: int, data: Bytes, lengths: list[int], digests: bytes, width: int = 0) -> None:
+        """Add the block with this number: chunks of these lengths back to back, and their digests, joined. `width` is
+        the bytes of a number in it, if that is known.
 
         `data` must stay as it is until the block is placed (`settle`).
         """
-        work: Any = None
-        if self._worth_a_try(data):
-            work = self._submit(data)
-        self._waiting.append((number, work, data, lengths, digests))
+        codec = self._prober.choose(data, width)
+        work: Any = None if codec == RAW else self._submit(data, codec)
+        self._waiting.append((number, work, codec, data, lengths, digests))
         while len(self._waiting) > _QUEUE or (self._waiting and self._waiting[0][1] is None):
             self._place_next()
 
@@ -144,34 +143,23 @@ class Packer:
         while self._waiting:
             self._place_next()
 
-    def _worth_a_try(self, data: Bytes) -> bool:
-        if self._skip:
-            self._skip -= 1
-            return False
-        probe = memoryview(data)[:PROBE]
-        if len(self._compressor.compress(probe)) > len(probe) - len(probe) // 16:
-            self._skip = (
-                _SKIP if len(data) < _SKIP * PROBE else 0
-            )  # neighbours are probably pieces of the same file
-            return False
-        return True
-
-    def _submit(self, data: Bytes) -> Any:
+    def _submit(self, data: Bytes, codec: int) -> Any:
         if len(data) <= PROBE * 2 and self._threads is None:
-            return self._compressor.compress(data)  # a thread would cost more
+            return packed(data, codec)  # a thread would cost more
         if self._threads is None:
             from concurrent.futures import ThreadPoolExecutor  # a small write never needs it: start-up time
 
             self._threads = ThreadPoolExecutor(2, "rote-zstd")
-        return self._threads.submit(_compress, data)
+        return self._threads.submit(packed, data, codec)
 
     def _place_next(self) -> None:
-        number, work, data, lengths, digests = self._waiting.popleft()
-        packed = work if work is None or isinstance(work, bytes) else work.result()
+        number, work, codec, data, lengths, digests = self._waiting.popleft()
+        smaller = work if work is None or isinstance(work, bytes) else work.result()
         length = len(data)
-        codec = RAW
-        if packed is not None and len(packed) < length:
-            data, codec = packed, ZSTD
+        if smaller is not None and len(smaller) < length:
+            data = smaller
+        else:
+            codec = RAW
         pack, offset = self._append(data, length, codec, DATA, (lengths, digests))
         self.blocks[number] = (pack, offset, len(data), length, codec)
         if self._open and self._open.fill >= self._limit:
@@ -275,10 +263,6 @@ def _memory(size: int) -> mmap.mmap:
     if sys.platform == "win32":
         return mmap.mmap(-1, size)
     return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-
-
-def _compress(data: Bytes) -> bytes:
-    return zstandard.ZstdCompressor(level=LEVEL).compress(data)
 
 
 def _put(put: Callable[[Digest, memoryview], str], digest: Digest, whole: memoryview) -> str:

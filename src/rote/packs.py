@@ -9,6 +9,7 @@ import msgspec
 import zstandard
 from blake3 import blake3
 
+from rote import planes
 from rote.encoding import tagged
 from rote.errors import Corrupt, NotFound
 from rote.ids import Digest
@@ -24,6 +25,7 @@ MAX_BLOCK = 1 << 24
 """Bytes that a block of files' pieces may have when unpacked."""
 MAX_FOOTER = MAX_NODE
 LEVEL = 1
+_UNKNOWN = "a block has a codec or a kind that this rote does not know (a newer one may)"
 _U32 = next(code for code in "IL" if array(code).itemsize == 4)
 
 
@@ -88,6 +90,11 @@ def verify(store: ObjectStore, pack: str, size: int | None = None) -> list[int]:
     footer = read_footer(store, pack, size)
     if store.get_range(f"packs/{pack}", 0, len(MAGIC)) != MAGIC:
         raise damaged(pack, "it does not begin as a pack does")
+    return bad_blocks(store, pack, footer)
+
+
+def bad_blocks(store: ObjectStore, pack: str, footer: Footer) -> list[int]:
+    """The numbers of the blocks of a pack whose bytes are not what its footer says. Raises NotFound, Corrupt."""
     bad: list[int] = []
     offset, chunk = len(MAGIC), 0
     for block, stored in enumerate(footer.stored):
@@ -125,6 +132,20 @@ def unpack(
         if len(data) != length:
             raise damaged(pack, "a block in it has another length than it should")
         return data
+    if codec == ZSTD:
+        return _frame(data, length, pack)
+    width = planes.WIDTHS.get(codec)
+    if width is None:
+        raise damaged(pack, _UNKNOWN)
+    try:
+        stored = planes.unbind(data, length, width)
+    except ValueError as e:
+        raise damaged(pack, f"a block in it cannot be unpacked: {e}") from e
+    whole = [part if len(part) == own else _frame(part, own, pack) for part, own in stored]
+    return bytes(planes.join(whole, length))
+
+
+def _frame(data: bytes | memoryview, length: int, pack: str) -> bytes:
     try:
         frame = zstandard.get_frame_parameters(data)
         if frame.content_size != length or frame.dict_id:
@@ -183,8 +204,10 @@ def _decode_footer(data: bytes | memoryview, pack: str) -> Footer:
 def _check_footer(footer: Footer, pack: str) -> None:
     if sum(footer.count) != len(footer.chunk_length):
         raise damaged(pack, "its footer does not add up")
-    if max(footer.codec, default=0) > ZSTD or max(footer.kind, default=0) > NODE:
-        raise damaged(pack, "its footer has a codec or a kind that is not known")
+    if max(footer.codec, default=0) > planes.LAST or max(footer.kind, default=0) > NODE:
+        raise damaged(pack, _UNKNOWN)
+    if any(kind == NODE and codec != ZSTD for kind, codec in zip(footer.kind, footer.codec, strict=True)):
+        raise damaged(pack, "a node in it has a codec that nodes do not have")
     at = 0
     for count, length in zip(footer.count, footer.length, strict=True):
         if sum(footer.chunk_length[at : at + count]) != length:

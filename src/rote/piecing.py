@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from rote.ids import shown
 from rote.locating import Location, Locator, Pieced
 from rote.ports import Tree
 from rote.record import StoreInfo
+from rote.tensors import stretches
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -45,10 +47,10 @@ class Piecer:
         if size < self._segment:
             data = tree.read(path, size)
             view = memoryview(data)
-            lengths = self._cutter.cut(view, True)
+            lengths, widths = _Cuts(self._cutter, data, size).cut(view, True)
             digest = blake3(data).digest()
             found = _Found(self._locator)
-            found.take(view, lengths, _digests(view, lengths) if len(lengths) > 1 else [digest])
+            found.take(view, lengths, widths, _digests(view, lengths) if len(lengths) > 1 else [digest])
             return digest, found.location()
         with tree.stream(path, size) as fill:
             return self._stream(fill, self._cutter, path, size)
@@ -64,7 +66,8 @@ class Piecer:
             self._buffers = [bytearray(self._segment) for _ in range(_BUFFERS)]
         found = _Found(self._locator)
         hasher = blake3()
-        before: tuple[memoryview, list[int], Future[list[bytes]]] | None = None
+        cuts: _Cuts | None = None
+        before: tuple[memoryview, list[int], list[int], Future[list[bytes]]] | None = None
         rest = memoryview(b"")
         at = turn = 0
         while at < size or rest:
@@ -80,16 +83,46 @@ class Piecer:
                     )
                 fill += got
                 at += got
-            lengths = cutter.cut(segment, at == size)
+            cuts = cuts or _Cuts(cutter, segment, size)
+            lengths, widths = cuts.cut(segment, at == size)
             cut = sum(lengths)
             rest = segment[cut:]
             work = self._pool.submit(_hash, hasher.update, segment[:cut], lengths)
             if before:
-                found.take(before[0], before[1], before[2].result())
-            before = (segment, lengths, work)
+                found.take(*before[:3], before[3].result())
+            before = (segment, lengths, widths, work)
         if before:
-            found.take(before[0], before[1], before[2].result())
+            found.take(*before[:3], before[3].result())
         return hasher.digest(), found.location()
+
+
+class _Cuts:
+    """Where one file is cut: by its content, and where a tensor begins."""
+
+    def __init__(self, cutter: Cutter, front: bytes | memoryview, size: int) -> None:
+        self._cutter = cutter
+        self._stretches = deque(stretches(front, size))
+        self._at = 0
+
+    def cut(self, piece: memoryview, last: bool) -> tuple[list[int], list[int]]:
+        """The lengths of the chunks at the front of the file's next bytes, and the bytes of a number in each (0: not
+        known). What is left over comes again at the front of the next piece."""
+        lengths: list[int] = []
+        widths: list[int] = []
+        begin = 0
+        while begin < len(piece):
+            end = min(self._stretches[0].end - self._at, len(piece) - begin) + begin
+            whole = self._at + end - begin == self._stretches[0].end
+            found = self._cutter.cut(piece[begin:end], last or whole)
+            lengths += found
+            widths += [self._stretches[0].width] * len(found)
+            done = sum(found)
+            self._at += done
+            begin += done
+            if not whole:
+                break
+            self._stretches.popleft()
+        return lengths, widths
 
 
 class _Found:
@@ -101,16 +134,16 @@ class _Found:
         self._digests: list[bytes] = []
         self._spots: list[int] = []
 
-    def take(self, view: memoryview, lengths: list[int], digests: list[bytes]) -> None:
+    def take(self, view: memoryview, lengths: list[int], widths: list[int], digests: list[bytes]) -> None:
         """The next chunks. `view` may be written over afterwards."""
         locator, packer = self._locator, self._locator.packer
         at = 0
-        for length, digest in zip(lengths, digests, strict=True):
+        for length, width, digest in zip(lengths, widths, digests, strict=True):
             spot = locator.find(digest)
             if spot is None:
                 number = packer.reserve()
                 spot = locator.spots[digest] = number << 32
-                packer.add(number, view[at : at + length], [length], digest)
+                packer.add(number, view[at : at + length], [length], digest, width)
             self._spots.append(spot)
             at += length
         packer.settle()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import msgspec
 
@@ -12,7 +13,7 @@ FILE = "file"
 """The path of the only entry of a snapshot that was made from a single file, not from a folder."""
 
 RAW, ZSTD = 0, 1
-"""How a block is stored: as it is, or as one zstd frame."""
+"""How a block is stored: as it is, or as one zstd frame. Higher codecs: planes.WIDTHS."""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -94,6 +95,9 @@ class SnapshotRef(msgspec.Struct, frozen=True):
 
 class SnapshotRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The object `snapshots/<aa>/<id>/<txn>`."""
+
+    newest_format: ClassVar[int] = 2
+    """Format 2: a block has a codec above ZSTD. Whoever reads only format 1 is told so by the record."""
 
     format: int = 1
     id: SnapshotId

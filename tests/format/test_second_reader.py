@@ -119,6 +119,19 @@ def test_a_composed_snapshot(bench: Bench) -> None:
     assert bench.read(record) == expected
 
 
+@pytest.mark.parametrize("width", [2, 4, 8])
+def test_numbers_in_planes(bench: Bench, width: int) -> None:
+    rnd = random.Random(width)
+    numbers = b"".join(rnd.randbytes(width - 1) + bytes([60 + rnd.randrange(3)]) for _ in range(150_000))
+    files = {"raw.bin": b"odd" + numbers, "text": b"all work and no play\n" * 9000}
+    bench.write(files)
+    record = bench.save()
+    assert record.format == 2
+    assert bench.read(record) == files
+    codecs = {codec for pack in record.packs for _, _, _, codec, _, _ in bench.reader.pack(pack)}
+    assert width.bit_length() in codecs
+
+
 def test_the_second_reader_notices_damage(bench: Bench) -> None:
     bench.write({"a": b"some content that is long enough"})
     record = bench.save()

@@ -131,8 +131,8 @@ def test_a_record_that_contradicts_itself_is_refused(change: Any, why: str) -> N
 
 def test_a_newer_record_is_not_guessed_at() -> None:
     bench, record, _ = saved()
-    rewritten(bench, record, format=2)
-    with pytest.raises(TooNew):
+    rewritten(bench, record, format=3)
+    with pytest.raises(TooNew, match="reads up to 2"):
         bench.snapshots.record(record.ref())
 
 

@@ -153,8 +153,8 @@ def test_every_flipped_byte_is_noticed() -> None:
         if not bad:
             silent.append(at)
             assert read_footer(store, name) == sound
-    # zstd has one bit in a frame's head that means nothing; what is unpacked is the same with it.
-    assert len(silent) <= 1
+    # zstd has one bit in a frame's head that means nothing; what is unpacked is the same with it. There are two frames.
+    assert len(silent) <= 2
 
 
 def test_every_cut_pack_is_refused() -> None:
@@ -193,7 +193,8 @@ def named(footer: Footer, blocks: bytes) -> tuple[MemoryStore, str]:
 @pytest.mark.parametrize(
     ("footer", "why"),
     [
-        (Footer([3], [3], bytearray([2]), bytearray(1), [1], [3], bytes(32)), "codec"),
+        (Footer([3], [3], bytearray([5]), bytearray(1), [1], [3], bytes(32)), "codec"),
+        (Footer([3], [3], bytearray([2]), bytearray([1]), [1], [3], bytes(32)), "nodes do not have"),
         (Footer([3], [3], bytearray(1), bytearray([2]), [1], [3], bytes(32)), "kind"),
         (Footer([3], [3], bytearray(1), bytearray(1), [2], [3], bytes(32)), "add up"),
         (Footer([3], [3], bytearray(1), bytearray(1), [1], [4], bytes(32)), "do not fill it"),
