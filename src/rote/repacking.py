@@ -111,7 +111,7 @@ class Repacking:
             try:
                 for node in self._snapshots.nodes(record, numbers):
                     _count(node, packs, blocks)
-            except NotFound as e:
+            except (NotFound, Corrupt) as e:
                 _log.debug("a snapshot that is damaged is not moved: %s", e)
                 return {pack: float("inf") for pack in packs}
         for (pack, _), (stored, length, chunks) in blocks.items():
