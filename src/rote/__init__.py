@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["Project", "RoteError", "__version__", "dataset", "init", "open", "schema"]
 
 
-def open(path: str = ".", *, store: str | None = None, progress: Progress | None = None) -> Project:
-    """The project at or above `path`. `store` goes before every other setting. Raises NotAProject, ConfigError."""
+def open(
+    path: str = ".", *, store: str | None = None, progress: Progress | None = None, count: bool = False
+) -> Project:
+    """The project at or above `path`. `store` goes before every other setting. With `count`, `Project.usage` knows the
+    requests to a folder store as well. Raises NotAProject, ConfigError."""
     # loaded on demand, so that `import rote` stays light
     from rote.config.root import find
     from rote.project import Project
 
-    return Project(find(path), store=store, progress=progress)
+    return Project(find(path), store=store, progress=progress, count=count)
 
 
 def init(path: str = ".", *, store: str | None = None) -> Founded:
@@ -37,9 +40,6 @@ def init(path: str = ".", *, store: str | None = None) -> Founded:
     return found(path, store=store)
 
 
-def schema() -> dict[str, Any]:
-    """The JSON schema of rote.yaml."""
-    # loaded on demand, so that `import rote` stays light
 def dataset(
     path: str,
     rev: str | None = None,
@@ -55,6 +55,9 @@ def dataset(
     return open(project, store=store).dataset(path, rev, match=match, memory=memory, threads=threads)
 
 
+def schema() -> dict[str, Any]:
+    """The JSON schema of rote.yaml."""
+    # loaded on demand, so that `import rote` stays light
     from rote.config import schema as whole
 
     return whole()

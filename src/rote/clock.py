@@ -20,3 +20,7 @@ class SystemClock:
     def token(self, count: int) -> str:
         """`count` random bytes as hexadecimal digits."""
         return os.urandom(count).hex()
+
+    def sleep(self, seconds: float) -> None:
+        """Do nothing for so long."""
+        time.sleep(seconds)

@@ -78,6 +78,17 @@ class ReadCache(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None = None
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan allows in a month: requests that write and that read, bytes that the store holds and that leave it.
+    None: as much as one likes."""
+
+    plan: str = "custom"
+    writes: int | None = None
+    reads: int | None = None
+    stored: int | None = None
+    out: int | None = None
+
+
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     """The whole of rote.yaml."""
 
@@ -86,6 +97,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     gates: tuple[Gate, ...] = ()
     store: str | None = None
     cache: ReadCache | None = None
+    budget: Limits | None = None
 
 
 Values = Mapping[str, Mapping[str, Any]]

@@ -24,20 +24,17 @@ def read(section: Section) -> ReadCache | None:
     key = f"{section.key}.cache" if section.key else "cache"
     below = Section(node, section.file, key)
     below.known(KEYS, "cache")
-    return ReadCache(folder=below.text("folder") or None, size=_size(below))
+    return ReadCache(folder=below.text("folder") or None, size=bytes_of(below, "size", "size: 0 is no cache"))
 
 
-def _size(section: Section) -> int | None:
-    node = section.get("size")
+def bytes_of(section: Section, name: str, hint: str) -> int | None:
+    """A number of bytes, such as 20 GB; None if it is not there. Raises ConfigError."""
+    node = section.get(name)
     if node is None:
         return None
     if isinstance(node.value, int) and not isinstance(node.value, bool) and node.value >= 0:
         return node.value
     match = _SIZE.match(node.value.strip()) if isinstance(node.value, str) else None
     if match is None:
-        raise refused(
-            section.at("size", node),
-            f"expected bytes, such as 20 GB, found {node.text}",
-            "size: 0 is no cache",
-        )
+        raise refused(section.at(name, node), f"expected bytes, such as 20 GB, found {node.text}", hint)
     return int(float(match[1]) * (1024 if match[3] else 1000) ** _POWER[match[2].upper()])

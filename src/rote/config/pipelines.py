@@ -6,7 +6,7 @@ from typing import Final
 
 from rote import gates as gates_law
 from rote import graph
-from rote.config import caching, places, stages, yamltext
+from rote.config import budgeting, caching, places, stages, yamltext
 from rote.config.nodes import Node
 from rote.config.refusal import refused
 from rote.config.section import Section
@@ -49,6 +49,7 @@ def read(text: str, file: str = FILE) -> Pipeline:
         gates=gates,
         store=top.text("store") or None,
         cache=caching.read(top),
+        budget=budgeting.read(top),
     )
 
 

@@ -11,7 +11,7 @@ import msgspec
 from rote.config import reading
 from rote.config.refusal import refused
 from rote.config.vocabulary import LOCAL
-from rote.pipeline import At, Pipeline, ReadCache
+from rote.pipeline import At, Limits, Pipeline, ReadCache
 
 LOCAL_FILE: Final = "rote.local.yaml"
 DEFAULT_STORE: Final = ".rote/store"
@@ -28,11 +28,15 @@ class Setting(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """All settings. `cache` is the folder of the read cache, `cache_size` its limit in bytes (0: no cache)."""
+    """All settings. `cache` is the folder of the read cache, `cache_size` its limit in bytes (0: no cache); `budget`
+    the plan that was declared, `account` the folder in which the requests of a month are counted."""
 
     store: Setting
     cache: Setting
     cache_size: int
+    budget: Limits | None
+    budget_source: str
+    account: str
 
 
 def read(
@@ -43,7 +47,7 @@ def read(
     A relative folder begins at `cwd` where it was typed or came from the environment, and at `root` where a file says
     it. Raises ConfigError.
     """
-    local, local_cache = _local(root)
+    local, local_cache, local_budget = _local(root)
     if store is not None:
         found = Setting(_resolved(store, cwd, "--store"), "--store")
     elif environ.get("ROTE_STORE"):
@@ -60,8 +64,14 @@ def read(
         found = Setting(_resolved(DEFAULT_STORE, root, "default"), "the default")
     said = [c for c in (local_cache, pipeline.cache) if c is not None]
     size = next((c.size for c in said if c.size is not None), DEFAULT_CACHE)
+    state = environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
     return Settings(
-        store=found, cache=_cache(local_cache, pipeline.cache, root, environ, cwd), cache_size=size
+        store=found,
+        cache=_cache(local_cache, pipeline.cache, root, environ, cwd),
+        cache_size=size,
+        budget=local_budget or pipeline.budget,
+        budget_source=LOCAL_FILE if local_budget else "rote.yaml" if pipeline.budget else "the default",
+        account=os.path.join(os.path.abspath(state), "rote", "budget"),
     )
 
 
@@ -81,16 +91,16 @@ def _cache(
     return Setting(os.path.join(os.path.abspath(home), "rote", "packs"), "the default")
 
 
-def _local(root: str) -> tuple[Setting | None, ReadCache | None]:
+def _local(root: str) -> tuple[Setting | None, ReadCache | None, Limits | None]:
     data = reading.read_bytes(root, LOCAL_FILE)
     if data is None:
-        return None, None
-    from rote.config import caching, yamltext  # PyYAML is loaded only where there is such a file
+        return None, None, None
+    from rote.config import budgeting, caching, yamltext  # PyYAML is loaded only where there is such a file
     from rote.config.section import Section  # the same
 
     node = yamltext.read(reading.decode(data, LOCAL_FILE), LOCAL_FILE)
     if node.value is None:
-        return None, None
+        return None, None, None
     section = Section(node, LOCAL_FILE, "")
     if not isinstance(node.value, dict):
         raise refused(
@@ -99,7 +109,7 @@ def _local(root: str) -> tuple[Setting | None, ReadCache | None]:
     section.known(tuple(LOCAL), LOCAL_FILE)
     value = section.text("store")
     store = Setting(value, LOCAL_FILE, section.at("store")) if value else None
-    return store, caching.read(section)
+    return store, caching.read(section), budgeting.read(section)
 
 
 def _resolved(value: str, base: str, where: str) -> str:

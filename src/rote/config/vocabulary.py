@@ -66,9 +66,26 @@ _CACHE: Final = {
     },
     "additionalProperties": False,
 }
+_BYTES: Final = {"oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "minLength": 1}]}
+_BUDGET: Final = {
+    "oneOf": [
+        {"enum": ["s3-free", "r2-free"]},
+        {
+            "type": "object",
+            "properties": {
+                "writes": {"type": "integer", "minimum": 0},
+                "reads": {"type": "integer", "minimum": 0},
+                "stored": _BYTES,
+                "out": _BYTES,
+            },
+            "additionalProperties": False,
+        },
+    ]
+}
 TOP: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "store": ({"type": "string", "minLength": 1}, "Where everything is kept: a folder or a URL."),
     "cache": (_CACHE, "The read cache: its folder, and its size such as 20 GB (0: none)."),
+    "budget": (_BUDGET, "What the store's plan allows in a month: a plan's name, or limits."),
     "stages": ({"type": "object"}, "The pipeline's stages by name."),
     "gates": (_GATES, "Conditions on metrics that every model must meet before it may be released."),
     "models": ({"type": "object"}, "What is released, by name."),
@@ -79,6 +96,7 @@ LOCAL: Final[dict[str, tuple[dict[str, Any], str]]] = {
         "The store on this machine; goes before the one in rote.yaml.",
     ),
     "cache": (_CACHE, "The read cache on this machine; goes before the one in rote.yaml, key by key."),
+    "budget": (_BUDGET, "The plan that is declared on this machine; goes before the one in rote.yaml."),
 }
 
 LATER: Final = {

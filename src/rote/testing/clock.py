@@ -36,3 +36,7 @@ class StillClock:
         with self._lock:
             self._now += seconds
             self._moved += max(0.0, seconds)
+
+    def sleep(self, seconds: float) -> None:
+        """Let so much time pass, at once."""
+        self.move(seconds)

@@ -26,9 +26,9 @@ def model(line: str) -> str:
 
 # what is written, what the first line of the message says, what `next` says (a part of it, or None)
 BAD: dict[str, tuple[str, str, str | None]] = {
-    "top is a list": ("- a\n", "rote.yaml:1: expected a mapping with store, cache, stages, gates, models, found a list", "stages"),
-    "top is text": ("hello\n", "rote.yaml:1: expected a mapping with store, cache, stages, gates, models, found text", "stages"),
-    "top unknown": ("stage: {}\n", "rote.yaml:1: stage: unknown key 'stage'; expected one of: store, cache, stages, gates, models", "did you mean 'stages'?"),
+    "top is a list": ("- a\n", "rote.yaml:1: expected a mapping with store, cache, budget, stages, gates, models, found a list", "stages"),
+    "top is text": ("hello\n", "rote.yaml:1: expected a mapping with store, cache, budget, stages, gates, models, found text", "stages"),
+    "top unknown": ("stage: {}\n", "rote.yaml:1: stage: unknown key 'stage'; expected one of: store, cache, budget, stages, gates, models", "did you mean 'stages'?"),
     "top vars": ("vars: [a]\n", "rote.yaml:1: vars: templating with `vars` and `${}` comes with a later version of rote", "write the stages out"),
     "top metrics": ("metrics: [m.json]\n", "rote.yaml:1: metrics: unknown key 'metrics'; expected one of: store", "stages.NAME.metrics"),
     "top artifacts": ("artifacts: {}\n", "rote.yaml:1: artifacts: unknown key 'artifacts'", "models.NAME.files"),

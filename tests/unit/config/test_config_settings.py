@@ -49,7 +49,7 @@ def test_urls_and_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     ("text", "message"),
     [
         ("stor: a\n", "rote.local.yaml:1: stor: unknown key 'stor'; expected one of: store"),
-        ("- a\n", "rote.local.yaml:1: expected a mapping with store, cache, found a list"),
+        ("- a\n", "rote.local.yaml:1: expected a mapping with store, cache, budget, found a list"),
         ("\nstore: 3\n", "rote.local.yaml:2: store: expected text, found a number ('3')"),
         ("store: [\n", "rote.local.yaml:2: store.0: this is not YAML"),
     ],
