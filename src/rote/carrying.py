@@ -58,6 +58,8 @@ class _Draft(msgspec.Struct):
     length: int = 0
     check: Digest = Digest("")
     into: tuple[int, ...] = ()
+    format: int = 1
+    """Format of a record that has this node, at least."""
 
 
 class _Load(msgspec.Struct):
@@ -140,13 +142,13 @@ class Carrier:
         held = self._there.nodes.get(node.id)
         if held is None:
             return None
-        ref, names = held
-        numbers = [self._there.number(names[i]) for i in (ref.pack, *ref.into)]
+        ref, record = held
+        numbers = [self._there.number(record.packs[i]) for i in (ref.pack, *ref.into)]
         if not all(self._may_use(number) for number in numbers):
             return None
         return _Draft(
             ref.id, ref.first, ref.files, ref.size, None, numbers[0], ref.offset, ref.stored, ref.length, ref.check,
-            tuple(numbers[1:]),
+            tuple(numbers[1:]), record.format,
         )  # fmt: skip
 
     def _may_use(self, pack: int) -> bool:
@@ -246,6 +248,8 @@ class Carrier:
             lengths=old.lengths,
             digests=old.digests,
         )
+        if max(places.block_codec, default=0) > ZSTD:
+            draft.format = 2
         plain = content + encode_places(places)
         packed = self._compressor.compress(plain)
         check = blake3(plain).digest()
@@ -311,7 +315,13 @@ class Carrier:
             )
             for d in drafts
         ]  # fmt: skip
-        return msgspec.structs.replace(record, txn=TxnId(self._write.id), packs=names, nodes=nodes)
+        return msgspec.structs.replace(
+            record,
+            format=max((d.format for d in drafts), default=1),
+            txn=TxnId(self._write.id),
+            packs=names,
+            nodes=nodes,
+        )
 
 
 def _fetched(source: Source, wanted: list[tuple[str, int, int]]) -> list[bytes | memoryview]:

@@ -149,7 +149,7 @@ class Presence:
         self.tables = Tables(store)
         self.names: list[str] = []
         """Number of a pack -> its name, empty while it is being filled."""
-        self.nodes: dict[Digest, tuple[NodeRef, list[str]]] = {}
+        self.nodes: dict[Digest, tuple[NodeRef, SnapshotRecord]] = {}
         self._shun = frozenset(shun)
         self._hints = hints
         self._numbers: dict[str, int] = {}
@@ -227,7 +227,7 @@ class Presence:
         for node in record.nodes:
             names = {record.packs[i] for i in (node.pack, *node.into)}
             if not names & self._shun:
-                self.nodes[node.id] = (node, record.packs)
+                self.nodes[node.id] = (node, record)
         while len(self.nodes) > MOST_NODES:
             del self.nodes[next(iter(self.nodes))]
 

@@ -17,6 +17,7 @@ from rote.record import Channel, Run
 from rote.registry import Registry
 from rote.roots import Roots
 from rote.runs import Runs
+from rote.snapshots import Snapshots
 from rote.stores.memory import MemoryStore
 from rote.testing.clock import StillClock
 from rote.testing.faults import CountingStore
@@ -355,3 +356,20 @@ class TestTrouble:
     def test_no_store_at_the_source(self) -> None:
         with pytest.raises(Missing, match="there is no store here"):
             copy(memory(), memory())
+
+
+class TestNumbersInPlanes:
+    """A snapshot says in its record whether a reader has to know planes; so does a copy of it."""
+
+    def test_what_a_copy_says_follows_the_blocks_it_brings(self) -> None:
+        here, there = Store(), memory()
+        low = noise(180_000, 9)
+        numbers = b"".join(low[at : at + 2] + bytes([60 + at % 3, 63]) for at in range(0, len(low), 2))
+        weights, plain = here.data("weights", {"w": numbers}), here.data("plain", {"a": b"a"})
+        copy(here.store, there)
+        snapshots = Snapshots(there)
+        assert [snapshots.record(snapshots.find(ref.id)).format for ref in (weights, plain)] == [2, 1]
+        assert (
+            b"".join(map(bytes, snapshots.read(snapshots.record(snapshots.find(weights.id)), "w"))) == numbers
+        )
+        assert StoreCheck(there).check(deep=True).ok
