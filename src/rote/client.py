@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rote import channels, ids, versions
 from rote.channels import Channels
+from rote.clock import SystemClock
 from rote.delivery import bring
 from rote.encoding import digest_of
 from rote.errors import Corrupt, Missing, RoteError, StoreUnavailable
@@ -24,8 +25,11 @@ from rote.ports import ObjectStore
 from rote.record import Channel, CurrentVersion
 from rote.snapshots import Snapshots
 from rote.stores import address
+from rote.stores.retry import Patience, RetryingStore
 
 _log = logging.getLogger("rote.client")
+PATIENCE = Patience(deadline=10.0)
+"""How long an application asks a store that is busy or away."""
 
 
 class Model:
@@ -182,7 +186,9 @@ class Model:
     def _store(self) -> ObjectStore:
         if self._opened is None:
             assert isinstance(self._address, str)
-            self._opened = address.at(self._address, base=self._base)
+            opened = address.at(self._address, base=self._base)
+            # A folder is there or not. Whoever serves a copy that is here should not wait long for a newer one.
+            self._opened = RetryingStore(opened, SystemClock(), PATIENCE) if "://" in opened.url else opened
         return self._opened
 
 
