@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
+from math import ceil
 
 import msgspec
 from blake3 import blake3
@@ -12,7 +13,8 @@ from rote import conditional, nodes, packs
 from rote.encoding import without_check
 from rote.errors import Corrupt, NotFound, StoreError, TooNew
 from rote.ports import ObjectStore, Progress, Silence
-from rote.record import Channel, Root, Txn
+from rote.record import LIVE, OPEN, Channel, Root, Txn
+from rote.registry import version_key
 from rote.rooted import PREFIXES, Rooted, is_root, rooted
 from rote.roots import Roots
 from rote.snapshot import ZSTD, NodeRef, SnapshotRecord, SnapshotRef
@@ -34,10 +36,49 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     why: str
     suffering: list[Suffering] = []
+    advice: str = ""
+    """What to do, where it is not to save again what suffers."""
 
     def repairs(self) -> list[str]:
         """The commands that save what suffers again, without repetition."""
-        return list(dict.fromkeys(root.repair for s in self.suffering for root in s.roots))
+        advice = [self.advice] if self.advice else []
+        return list(
+            dict.fromkeys(advice + [root.repair for s in self.suffering for root in s.roots if s.files])
+        )
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """Read a `share` (0 to 1) of the packs, at least one: the same ones for the same `seed`, others for another."""
+
+    share: float
+    seed: str
+
+    def choose(self, packs: Iterable[str]) -> list[str]:
+        """Which ones."""
+        ordered = sorted(packs, key=lambda pack: blake3(f"{self.seed} {pack}".encode()).digest())
+        return sorted(ordered[: ceil(len(ordered) * self.share)])
+
+
+class OpenWrite(msgspec.Struct, frozen=True):
+    """A write that is under way, or was given up without a word."""
+
+    id: str
+    by: str
+    began: str
+
+
+class Mended(msgspec.Struct, frozen=True):
+    """A snapshot that is whole again, what from, and the keys of the roots that keep it."""
+
+    snapshot: SnapshotRef
+    source: str
+    roots: list[str]
+
+
+class Repaired(msgspec.Struct, kw_only=True):
+    """What a repair did. What it could not mend is damaged still: see the report that it comes with."""
+
+    mended: list[Mended] = []
 
 
 class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +93,15 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
     unused_packs: int
     """Packs that no root in force needs: left by writes that were given up, or about to be used by one."""
     unused_size: int
+    unused_records: int = 0
+    """The same of snapshot records."""
+    open_writes: list[OpenWrite] = []
+    sample: Sample | None = None
+    read: list[str] = []
+    """The packs of which every byte was read, if only a sample was."""
     damages: list[Damage]
+    repaired: Repaired | None = None
+    """What was mended before this was looked at."""
 
     @property
     def ok(self) -> bool:
@@ -76,11 +125,15 @@ class StoreCheck:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
-    def check(self, deep: bool = False, progress: Progress | None = None) -> CheckReport:
-        """Check every root, snapshot record and pack. A pack must be there, have its whole length and a sound table of
-        contents; with `deep` every byte of it is read and verified too. Raises StoreUnavailable; TooNew."""
+    def check(
+        self, deep: bool = False, progress: Progress | None = None, *, sample: Sample | None = None
+    ) -> CheckReport:
+        """Check every root, alias, snapshot record and pack. A pack must be there, have its whole length, a sound
+        beginning and a sound table of contents; with `deep` every byte of it is read and verified too, with `sample`
+        every byte of some. Raises StoreUnavailable; TooNew."""
         progress = progress or Silence()
         damages: list[Damage] = []
+        self._open: list[OpenWrite] = []
         sizes = {m.key.removeprefix("packs/"): m.size for m in self._store.list("packs/")}
         count, needs = self._roots(damages)
         self._records(needs, damages)
@@ -88,7 +141,9 @@ class StoreCheck:
         for need in needs.values():
             for pack in need.record.packs if need.record else ():
                 users.setdefault(pack, []).append(need)
-        damages += self._packs(users, sizes, deep, progress)
+        read = sample.choose(users) if sample else sorted(users) if deep else []
+        damages += self._packs(users, sizes, frozenset(read), progress)
+        records = {meta.key.partition("/")[2] for meta in self._store.list("snapshots/")}
         used = sum(sizes.get(pack, 0) for pack in users)
         return CheckReport(
             deep=deep,
@@ -98,6 +153,10 @@ class StoreCheck:
             size=used,
             unused_packs=len(sizes.keys() - users.keys()),
             unused_size=sum(sizes.values()) - used,
+            unused_records=len(records - needs.keys()),
+            open_writes=self._open,
+            sample=sample,
+            read=read if sample else [],
             damages=damages,
         )
 
@@ -107,10 +166,12 @@ class StoreCheck:
         roots = Roots(self._store)
         needs: dict[str, _Need] = {}
         count = 0
+        versions: set[str] = set()
+        channels: dict[str, Channel] = {}
         for key in (key for prefix in PREFIXES for key in roots.list(prefix)):
             try:
                 if not is_root(key):
-                    self._alias(key)
+                    channels.update(self._alias(key))
                     continue
                 root = roots.envelope(key)
             except Corrupt as e:
@@ -119,23 +180,34 @@ class StoreCheck:
             if root is None:
                 continue
             count += 1
+            versions.add(key)
             for ref in root.needs:
                 needs.setdefault(ref.key, _Need(ref, {})).roots[key] = root
         for key in roots.list("txns/"):
             try:
                 found = conditional.look(self._store, key)
                 if found:
-                    without_check(found.data, Txn, key)
+                    txn = without_check(found.data, Txn, key)
+                    if txn.state == OPEN:
+                        self._open.append(OpenWrite(txn.id, txn.by, txn.began))
             except Corrupt as e:
                 damages.append(Damage(key=key, why=e.what))
+        for key, channel in channels.items():
+            root = Root(state=LIVE, txn=channel.snapshot.txn, needs=[channel.snapshot])
+            needs.setdefault(channel.snapshot.key, _Need(channel.snapshot, {})).roots[key] = root
+            if version_key(channel.model, channel.version) not in versions:
+                why = f"it names version {channel.version}, which is not there"
+                advice = f"rote promote {channel.model}@VERSION {channel.alias}"
+                damages.append(Damage(key=key, why=why, advice=advice))
         return count, needs
 
-    def _alias(self, key: str) -> None:
+    def _alias(self, key: str) -> dict[str, Channel]:
         names = key.split("/")
         if names[0] == "models" and len(names) == 4 and names[2] == "aliases":
             found = conditional.look(self._store, key)
             if found:
-                without_check(found.data, Channel, key)
+                return {key: without_check(found.data, Channel, key)}
+        return {}
 
     def _records(self, needs: dict[str, _Need], damages: list[Damage]) -> None:
         for need in needs.values():
@@ -150,17 +222,21 @@ class StoreCheck:
     # ---- packs -------------------------------------------------------------------------------------------------
 
     def _packs(
-        self, users: dict[str, list[_Need]], sizes: dict[str, int], deep: bool, progress: Progress
+        self,
+        users: dict[str, list[_Need]],
+        sizes: dict[str, int],
+        read: frozenset[str],
+        progress: Progress,
     ) -> list[Damage]:
         bad: Bad = {}
         why: dict[str, str] = {}
-        total = sum(sizes.get(p, 0) for p in users) if deep else len(users)
-        progress.start("checking", total, "bytes" if deep else "packs")
+        total = sum(sizes.get(p, 0) for p in read) if read else len(users)
+        progress.start("checking", total, "bytes" if read else "packs")
         for pack in sorted(users):
-            found = self._pack(pack, sizes.get(pack), deep)
+            found = self._pack(pack, sizes.get(pack), pack in read)
             if found:
                 bad[pack], why[pack] = found
-            progress.step(sizes.get(pack, 0) if deep else 1)
+            progress.step(sizes.get(pack, 0) if pack in read else 0 if read else 1)
         progress.done()
         damages = []
         for pack, text in why.items():
@@ -173,7 +249,8 @@ class StoreCheck:
             return None, "it is missing"
         try:
             footer = packs.read_footer(self._store, pack, size)
-            blocks = packs.verify(self._store, pack, size) if deep else []
+            begin = self._store.get_range(f"packs/{pack}", 0, len(packs.MAGIC))
+            blocks = packs.bad_blocks(self._store, pack, footer) if deep else []
         except TooNew:
             raise
         except NotFound:
@@ -181,7 +258,10 @@ class StoreCheck:
         except Corrupt as e:
             return None, e.what
         if not blocks:
-            return None
+            sound = begin == packs.MAGIC
+            return (
+                None if sound else (set(), "it does not begin as a pack does; all that is in it can be read")
+            )
         offsets = list(accumulate(footer.stored, initial=len(packs.MAGIC)))
         return {offsets[b] for b in blocks}, f"{len(blocks)} of its {len(footer.stored)} blocks are damaged"
 
@@ -203,7 +283,9 @@ class StoreCheck:
             found = list(self._harmed(node, own, pack, bad[pack]))
             paths += found
             files += len(found)
-        return Suffering(snapshot=need.ref, paths=paths, files=files, roots=_who(need)) if files else None
+        if not files and bad[pack] != set():
+            return None
+        return Suffering(snapshot=need.ref, paths=paths, files=files, roots=_who(need))
 
     def _harmed(self, node: NodeRef, own: str, pack: str, offsets: set[int] | None) -> Iterator[str]:
         """Paths of a node's files with content in the damaged blocks."""

@@ -17,7 +17,7 @@ from rote.presence import Hints, Presence, Source
 from rote.record import Root, StoreInfo
 from rote.recording import unpack_segment
 from rote.rooted import is_root
-from rote.roots import Roots
+from rote.roots import Roots, held
 from rote.snapshot import SnapshotRef
 from rote.transactions import Beaten, Transactions, Write
 
@@ -91,12 +91,13 @@ class _Nothing:
 
 
 class _Item(msgspec.Struct, frozen=True):
-    """A root that is to be sent; `merged`: to be changed there, keeping what it needs there."""
+    """A root that is to be sent, over `there` if one is in force there; `merged`: that one is to be changed, and goes
+    on keeping what it keeps."""
 
     key: str
     root: Root
+    there: Root | None = None
     merged: dict[str, Any] | None = None
-    replace: bool = False
 
 
 class Copying:
@@ -238,9 +239,7 @@ class Copying:
             copied.conflicts.append(Left(key, judged.why))
         if judged.verdict is not Verdict.SEND:
             return judged.verdict
-        if judged.merged is not None and there is not None:
-            return _Item(key, there, judged.merged, replace=True)
-        return _Item(key, root, replace=there is not None)
+        return _Item(key, root, there, judged.merged)
 
     def _segment(self, here: Meta, there: Meta | None, copied: Copied) -> None:
         if there is not None:
@@ -289,23 +288,31 @@ class Copying:
         return self._transactions.write(lambda write: self._carry(write, items))
 
     def _again(self, items: list[_Item], copied: Copied) -> list[_Item]:
-        found = [
-            item if item.merged is not None else self._judged(item.key, item.root, copied) for item in items
-        ]
+        found = [self._judged(item.key, item.root, copied) for item in items]
         return [item for item in found if isinstance(item, _Item)]
 
     def _carry(self, write: Write, items: list[_Item]) -> Carried:
         with Carrier(self._source, self._presence, write, self._jobs) as carrier:
             for item in items:
-                if item.merged is not None:
-                    write.root(item.key, item.merged, item.root.needs, replace=True)
+                there = item.there
+                if there is not None:  # a write that was given up may hold the key still
+                    found = conditional.look(self._target_store, item.key)
+                    held(self._target_store, item.key, found, end=True)
+                if item.merged is not None and there is not None:
+                    write.root(item.key, item.merged, there.needs, replace=True, expected=there)
                     continue
                 where: dict[tuple[str, str], SnapshotRef] = {}
                 for ref in item.root.needs:
                     where[ref.id, ref.txn] = carrier.bring(ref)
                 body = relocated(item.key, item.root.body, where)
                 needs = {(ref.id, ref.txn): ref for ref in where.values()}
-                write.root(item.key, body, [needs[k] for k in sorted(needs)], replace=item.replace)
+                write.root(
+                    item.key,
+                    body,
+                    [needs[k] for k in sorted(needs)],
+                    replace=there is not None,
+                    expected=there,
+                )
             carrier.finish()
             return carrier.carried
 

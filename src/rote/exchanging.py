@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from contextlib import closing
 
+import msgspec
+
+from rote import founding
 from rote.agreed import AgreedRoots
 from rote.catalogue import Catalogue
+from rote.check import CheckReport, Sample, StoreCheck
 from rote.config.settings import DEFAULT_STORE
 from rote.copying import Copied, Copying
-from rote.errors import UsageError
+from rote.errors import BadPath, Missing, UsageError
 from rote.ids import RunId
 from rote.known import Known
 from rote.mirroring import Selection, is_kind, select
-from rote.ports import ObjectStore
+from rote.ports import ObjectStore, Tree
 from rote.record import StoreInfo
+from rote.repairing import Repairing
 from rote.wiring import Wiring
 
 
@@ -49,6 +55,50 @@ class Exchanging:
             progress=self._w.progress,
         )
         return copying.copy(selection)
+
+    def check(self, read_data: bool, share: float | None, repair: bool, source: str | None) -> CheckReport:
+        """See `Project.store_check`."""
+        if source is not None and not repair:
+            raise UsageError(
+                "another store is of use for a repair only", next="rote store check --repair --from STORE"
+            )
+        if share is not None and (read_data or not 0 < share <= 1):
+            raise UsageError(
+                "a sample is a share of the packs, above 0 and at most all",
+                next="rote store check --sample 1%",
+            )
+        day = time.strftime("%Y-%m-%d", time.gmtime(self._w.clock.now()))
+        sample = None if share is None else Sample(share, day)
+        check = StoreCheck(self._w.store)
+        report = check.check(read_data, self._w.progress, sample=sample)
+        if not repair or report.ok:
+            return report
+        repaired = self._repairing(source).repair(report)
+        after = check.check(read_data, self._w.progress, sample=sample)
+        return msgspec.structs.replace(after, repaired=repaired)
+
+    def _repairing(self, source: str | None) -> Repairing:
+        other = None
+        if source is not None:
+            other = self.open(self.resolved(source))
+            founding.read(other)
+            if other.url == self._w.store.url:
+                raise UsageError("this would repair the store from itself", where=other.url)
+        return Repairing(
+            self._w.store,
+            self._w.info,
+            self._w.transactions,
+            other=other,
+            tree_at=self._tree_at,
+            forget=self._w.known.forget,
+            progress=self._w.progress,
+        )
+
+    def _tree_at(self, path: str) -> Tree | None:
+        try:
+            return self._w.workspace.tree(path, fresh=True)
+        except (Missing, BadPath):
+            return None
 
     def open(self, url: str, *, create: bool = False) -> ObjectStore:
         """The store at an address, the project's own or another."""

@@ -9,6 +9,7 @@ import logging
 import sqlite3
 import threading
 from bisect import bisect_right
+from collections.abc import Iterable
 from itertools import accumulate
 
 import msgspec
@@ -117,6 +118,19 @@ class Known:
                 return
             if self._where is not None:
                 self._learn(pack, footer)
+
+    def forget(self, packs: Iterable[str]) -> None:
+        """Know nothing of these packs any more: they are damaged."""
+        with self._lock:
+            db = self._open()
+            if db is None:
+                return
+            try:
+                for pack in packs:
+                    db.execute("DELETE FROM packs WHERE store=? AND name=?", (self._store, pack))
+            except sqlite3.Error as e:
+                self._give_up(e)
+            self._packs, self._where = [], None if self._db else {}
 
     def _load(self) -> None:
         self._where = {}

@@ -355,11 +355,23 @@ class Project:
 
         return StoreStats(self._w.store).stats()
 
-    def store_check(self, *, read_data: bool = False) -> CheckReport:
-        """Whether everything that is needed is there and sound; with `read_data` every byte is read and verified."""
-        from rote.check import StoreCheck  # only this call needs it
+    def store_check(
+        self,
+        *,
+        read_data: bool = False,
+        sample: float | None = None,
+        repair: bool = False,
+        source: str | None = None,
+    ) -> CheckReport:
+        """Whether everything that is needed is there and sound; with `read_data` every byte is read and verified, with
+        `sample` that of a share of the packs (0 to 1; others every day).
 
-        return StoreCheck(self._w.store).check(deep=read_data)
+        With `repair`, what is damaged is restored first from what is sound in the store, in the store `source`, or in
+        the working tree; the report is of what is left. Raises UsageError, Missing, StoreError.
+        """
+        from rote.exchanging import Exchanging  # only this call needs it
+
+        return Exchanging(self._w, self._cwd).check(read_data, sample, repair, source)
 
     def gc(
         self,

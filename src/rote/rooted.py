@@ -44,6 +44,8 @@ def rooted(key: str, body: dict[str, Any], snapshot: SnapshotId) -> Rooted:
         case "runs":
             stages = [s["stage"] for s in body.get("stages", ()) if _holds(s.get("outs"), snapshot)]
             return Rooted(f"run {names[1]}", " ".join(["rote run --force", *stages]))
+    if names[2] == "aliases":
+        return Rooted(f"alias {names[1]}@{names[-1]}", f"rote promote {names[1]}@VERSION {names[-1]}")
     return Rooted(
         f"version {names[1]}@{names[-1]}",
         f"rote run --force, then rote release {names[1]} --bump patch (a version itself never changes)",

@@ -163,11 +163,12 @@ class Snapshots:
 
     def lookup(self, record: SnapshotRecord, path: str) -> Entry:
         """One row, from one node. Raises Missing with the nearest path, NotFound, Corrupt."""
-        node, row = self._find(record, path)
+        node, row = self.locate(record, path)
         rows = node.rows
         return Entry(path, rows.sizes[row], bool(rows.executables[row]), rows.digest(row))
 
-    def _find(self, record: SnapshotRecord, path: str) -> tuple[LoadedNode, int]:
+    def locate(self, record: SnapshotRecord, path: str) -> tuple[LoadedNode, int]:
+        """The node that has this path, and its row. Raises Missing with the nearest path, NotFound, Corrupt."""
         number = bisect_right([ref.first for ref in record.nodes], path) - 1
         node = None
         if record.nodes:
@@ -186,7 +187,7 @@ class Snapshots:
 
     def read(self, record: SnapshotRecord, path: str) -> Iterator[bytes]:
         """The bytes of one file, piece by piece, each verified. Raises Missing, NotFound, Corrupt."""
-        node, row = self._find(record, path)
+        node, row = self.locate(record, path)
         pieces = Pieces(self._store, iter([(node, [row])]), None)
         for file in pieces.files():
             for part in file.parts:

@@ -30,7 +30,7 @@ SERVICES = {
     "interrupts", "recording", "runs", "comparing", "catalogue", "registry", "releasing", "modelfiles", "channels",
     "marking", "collecting", "trash", "tidying", "repacking", "gc",
     "delivery", "reading", "committing", "outcomes", "composing", "locating", "noding", "outcomes",
-    "copying", "carrying", "presence", "aliasing", "agreed", "probing",
+    "copying", "carrying", "presence", "aliasing", "agreed", "repairing", "piecework", "probing",
 }  # fmt: skip
 ADAPTERS = {"stores", "executors", "worktree", "landing", "machine", "vcs", "clock"}
 WIRING = {"config", "project", "wiring", "guarantees", "founded", "revisions", "operating", "exchanging", "reaching", "spending"}

@@ -16,9 +16,11 @@ from modelbench import CHANNEL, noise
 from rote.check import StoreCheck
 from rote.errors import RoteError
 from rote.ports import ObjectStore
+from rote.roots import Roots
 from rote.stores.memory import MemoryStore
 from rote.testing.clock import StillClock
 from rote.testing.faults import CountingStore, Crashed, Fault, FaultyStore, at, each_write_once
+from rote.transactions import Write
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +91,35 @@ class TestKilledAtEveryRequest:
     def test_to_the_source(self, source: Store, fault: Fault) -> None:
         for number in range(requests(source)[0]):
             cut_and_go_on(source, lambda here, there, n=number: (FaultyStore(here, at(n, fault)), there))
+
+
+def test_a_run_that_is_brought_up_to_date_and_cut(source: Store) -> None:
+    """The key of a root that is there is held by a copy that is dead: the next one ends it."""
+    here = Store(twin(source.store), seed=30)
+    here.run("20261121-150000-eeeeee", {"out": noise(900, 4)}, state="running")
+    begun = memory()
+    copy(here.store, begun)
+    here.bench.transactions.write(lambda write: _finish(here, write))
+    for number in range(200):
+        target = twin(begun)
+        try:
+            copy(here.store, FaultyStore(target, at(number, Fault.CRASH_AFTER)), seed=1)
+        except Crashed:
+            assert copy(here.store, target, seed=2).ok
+            root = Roots(target).envelope("runs/20261121-150000-eeeeee/record")
+            assert root is not None
+            assert root.body["state"] == "finished"
+            assert same_roots(here.store, target, read=False) == 9
+            continue
+        break
+    assert number > 15
+
+
+def _finish(here: Store, write: Write) -> None:
+    key = "runs/20261121-150000-eeeeee/record"
+    root = Roots(here.store).envelope(key)
+    assert root is not None
+    write.root(key, {**root.body, "state": "finished"}, root.needs, replace=True)
 
 
 @pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.FULL])
