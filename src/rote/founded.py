@@ -67,9 +67,9 @@ def init(path: str, *, store: str | None) -> Founded:
 
 
 def _reached(wiring: Wiring) -> Probed:
-    """Found the store in a cloud, and try what it honours."""
+    """Found the store in a cloud, and try what it honours. Nothing is asked twice: a wrong address is told at once."""
     url = wiring.settings.store.value
-    found(wiring.at(url), wiring.clock)
+    found(address.at(url, abilities=wiring.guarantees.abilities(url)), wiring.clock)
     return wiring.guarantees.probed(url)
 
 

@@ -126,7 +126,7 @@ def _options(scheme: str, query: str) -> dict[str, str]:
                 next=f"did you mean {meant}?" if meant else f"it has {', '.join(known) or 'none'}",
             )
         if name in ("path-style", "unsigned") and value not in _SWITCH:
-            raise UsageError(f"{name} is true or false, not {shown(value)}")
+            raise UsageError(f"{name} is true or false, not {shown(value)}", next=f"write {name}=true")
         if name == "endpoint":
             _endpoint(value)
         found[name] = value
@@ -136,12 +136,18 @@ def _options(scheme: str, query: str) -> dict[str, str]:
 def _endpoint(value: str) -> None:
     match = _SCHEME.match(value)
     if not match or match[1].lower() not in ("http", "https"):
-        raise UsageError(f"an endpoint is https://HOST[:PORT], not {shown(value)}")
+        raise _no_endpoint(value)
     host = value[match.end() :].partition("/")[0]
     if "@" in host:
         raise _secret(f"endpoint={match[0]}…@{host.rpartition('@')[2]}")
     if not _HOST.match(host):
-        raise UsageError(f"an endpoint is https://HOST[:PORT], not {shown(value)}")
+        raise _no_endpoint(value)
+
+
+def _no_endpoint(value: str) -> UsageError:
+    return UsageError(
+        f"not an endpoint: {shown(value)}", next="write endpoint=https://HOST or https://HOST:PORT"
+    )
 
 
 def _secret(where: str) -> UsageError:

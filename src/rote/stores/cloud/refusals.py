@@ -67,6 +67,8 @@ def refusal(e: Exception, place: Location, doing: str, key: str, *, write: bool)
     """The error of rote's that says what `e` means."""
     text = str(e)
     status, code = _first(_STATUS, text), _first(_CODE, text)
+    if status is None and "redirect without LOCATION" in text:
+        status = "301"
     about = f"{doing}: {' '.join(x for x in (status, code) if x)}" if status or code else doing
     if isinstance(e, vendor.GenericError) and _CREDENTIALS.search(text.partition("Debug source")[0]):
         return final(
