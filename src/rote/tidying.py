@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 from rote import conditional
-from rote.errors import Conflict, Unknown
+from rote.errors import Conflict, Unknown, Unsupported
 from rote.marking import Look, Marker, RootSeen
 from rote.ports import ObjectStore
 from rote.record import PENDING, TOMBSTONE
@@ -111,9 +111,9 @@ class Janitor:
                     raise
 
     def _delete_exactly(self, seen: RootSeen) -> bool:
-        """Delete a tombstone, if it is still that one. A lost reply is no trouble: a look tells next time."""
+        """Delete a tombstone, if it is still that one. It may stay as well: a look tells next time."""
         try:
             self._store.delete(seen.key, seen.etag)
-        except (Conflict, Unknown):
+        except (Conflict, Unknown, Unsupported):
             return False
         return True

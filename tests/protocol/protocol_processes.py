@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
-
 from rote.collecting import Collector
 from rote.encoding import digest_of
 from rote.errors import Locked, Missing, Refused, Unknown
@@ -123,7 +122,14 @@ def repacker(world: Any, name: str, rounds: int) -> Work:
 
 def version_of(number: int, ref: Any) -> Version:
     return Version(
-        model="m", version=f"1.0.{number}", snapshot=ref, files=[], run=None, commit=None, released=NOW, by="me"
+        model="m",
+        version=f"1.0.{number}",
+        snapshot=ref,
+        files=[],
+        run=None,
+        commit=None,
+        released=NOW,
+        by="me",
     )
 
 
@@ -167,5 +173,3 @@ def forgetter(world: Any, name: str, rounds: int) -> Work:
                 continue
 
     return work
-
-
