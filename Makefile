@@ -18,7 +18,7 @@ test:
 	cd "$(HERE)" && "$(BIN)/python" -m pytest -n $(JOBS) -m "not heavy" tests
 
 test-heavy:
-	@$(HERE)/scripts/venv "$(VENV)" example,test
+	@$(HERE)/scripts/venv "$(VENV)" example,test,test-heavy
 	cd "$(HERE)" && "$(BIN)/python" -m pytest -n $(JOBS) -m heavy --timeout 3600 tests
 
 lint:

@@ -44,15 +44,19 @@ def dataset(
     path: str,
     rev: str | None = None,
     *,
-    project: str = ".",
+    project: str | None = None,
     store: str | None = None,
     match: str | None = None,
     memory: int = 256 << 20,
     threads: int = 8,
 ) -> Samples:
     """The files of a data path (or a `rote://` address) as samples for training, read from the store without a
-    checkout: by index, in order, shuffled, sharded. docs/reading.md says how. Raises NotAProject, Missing, BadPath."""
-    return open(project, store=store).dataset(path, rev, match=match, memory=memory, threads=threads)
+    checkout: by index, in order, shuffled, sharded. docs/reading.md says how. The path begins at the current folder, or
+    where `project` (a folder) is named, at that project's root. Raises NotAProject, Missing, BadPath."""
+    found = open(project or ".", store=store)
+    if project is not None and "://" not in path:
+        path = str(found.root / path)
+    return found.dataset(path, rev, match=match, memory=memory, threads=threads)
 
 
 def schema() -> dict[str, Any]:

@@ -105,7 +105,6 @@ class RoteFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no
         paths: Sequence[str],
         starts: Any,
         ends: Any,
-        max_gap: int | None = None,
         on_error: str = "return",
         **_: Any,
     ) -> list[Any]:
@@ -142,22 +141,20 @@ class RoteFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no
             self._reaching.forget()
         super().invalidate_cache(path)
 
-    def _open(
-        self, path: str, mode: str = "rb", block_size: Any = None, autocommit: bool = True, **options: Any
-    ) -> RoteFile:
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> RoteFile:
         if mode != "rb":
             raise _read_only(path)
         _, ref, inner = self._address(path)
         index, row = self._need(path, ref, inner)
-        options.pop("size", None)
-        kind = options.pop("cache_type", None) or "none"
-        return RoteFile(self, path, index, row, cache_type=kind, **options)
+        # Blocks are kept and fetched ahead below: a buffer of the file's own would only copy.
+        kind = options.get("cache_type") or "none"
+        return RoteFile(self, path, index, row, cache_type=kind, cache_options=options.get("cache_options"))
 
-    def mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:
+    def mkdir(self, path: str, *_: Any, **__: Any) -> None:
         """Raises OSError: snapshots never change."""
         raise _read_only(path)
 
-    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+    def makedirs(self, path: str, *_: Any, **__: Any) -> None:
         """Raises OSError: snapshots never change."""
         raise _read_only(path)
 
@@ -167,9 +164,9 @@ class RoteFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no
 
     _rm = rm_file
 
-    def cp_file(self, path1: str, path2: str, **_: Any) -> None:
+    def cp_file(self, _: str, path: str, **__: Any) -> None:
         """Raises OSError: snapshots never change."""
-        raise _read_only(path2)
+        raise _read_only(path)
 
     # ---- where things are --------------------------------------------------------------------------------------
 

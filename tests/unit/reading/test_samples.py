@@ -55,6 +55,8 @@ def test_which_files(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(rote.dataset("images/cat")) == 200
     monkeypatch.chdir("/")
     assert len(rote.dataset(f"{project}/big", project=str(project))) == 2
+    assert len(rote.dataset("big", project=str(project))) == 2
+    assert len(rote.dataset("rote://big", project=str(project))) == 2
 
 
 def test_what_is_not_there_is_told(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
