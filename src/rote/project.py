@@ -88,7 +88,7 @@ class Project:
     def settings(self) -> list[SettingShown]:
         """Each setting with its value and where it came from."""
         store: Setting = self._w.settings.store
-        source = store.source + (f" ({store.at})" if store.at else "")
+        source = str(store.at) if store.at and store.at.line else store.source
         return [SettingShown("store", store.value, source)]
 
     # data
