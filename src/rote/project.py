@@ -216,7 +216,7 @@ class Project:
 
     def show(self, run: str) -> Run:
         """Everything a run recorded. `run` is an id, a unique part of one, `last` or `last~N`. Raises Missing."""
-        return self._w.runs.get(self._w.runs.resolve(run))
+        return self._w.runs.named(run)
 
     def compare(self, *runs: str, equal: bool = False) -> Comparison:
         """Runs side by side: what differs in params, metrics, stages, commit and machine; with `equal` all of it."""

@@ -146,9 +146,9 @@ class Wiring:
 
     @cached_property
     def snapshots(self) -> Snapshots:
-        from rote.snapshots import Snapshots  # on demand
+        from rote.snapshots import NodeCache, Snapshots  # on demand
 
-        return Snapshots(self.store)
+        return Snapshots(self.store, cache=NodeCache())
 
     @cached_property
     def known(self) -> Known:
