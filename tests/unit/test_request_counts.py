@@ -147,6 +147,35 @@ class TestData:
         # A node, and a block of up to 1 MiB that the file shares with its neighbours.
         assert cost.bytes["get_ranges"] < 1_300_000
 
+    def test_a_large_file_and_one_more_byte_at_its_front(self, tmp_path: Path) -> None:
+        world = World(tmp_path / "p")
+        content = random.Random(3).randbytes(40 << 20)
+        lay(Path(world.data), {"large": content})
+        cost = world.cost(lambda p: p.add(world.data))
+        assert kinds(cost) == [
+            *["get rote.json", "create txns", "create packs", "create packs", "get data"],
+            *["create snapshots", "create data", "replace txns", "replace data"],
+        ]
+        assert cost.bytes["create"] < len(content) * 1.002
+        lay(Path(world.data), {"large": b"x" + content})
+        cost = world.cost(lambda p: p.add(world.data))
+        assert puts(cost) == 7
+        assert cost.requests["head"] == 2  # every pack that is relied upon is looked at
+        assert cost.total == 16
+        assert sum(cost.bytes.values()) < 2 << 20
+        shutil.rmtree(world.data)
+        cost = world.cost(lambda p: p.checkout())
+        assert cost.requests["get"] == 1
+        assert cost.requests["get_ranges"] <= 7
+
+    def test_several_paths_share_a_transaction(self, tmp_path: Path) -> None:
+        world = World(tmp_path / "p")
+        for name in "abc":
+            lay(world.root / name, {name: name * 100})
+        cost = world.cost(lambda p: p.add(*(str(world.root / name) for name in "abc")))
+        assert puts(cost) == 2 + 4 * 3
+        assert cost.total == 1 + 2 + 5 * 3
+
 
 class TestPipeline:
     def test_three_stages_cold(self, tmp_path: Path) -> None:
