@@ -21,7 +21,7 @@ from rote.stores.folder import FolderStore
 from scenes import content, in_force, opened
 
 STORES = sorted((Path(__file__).parents[1] / "fixtures").glob("store-*"))
-WRITTEN = {"store-1": ""}
+WRITTEN = {"store-1": "ae35b5cb4b502bb85d1094f6f5d7f38506d4191e481df1222b6beec8ad63aa57"}
 """Store -> BLAKE3 of the list of its files and their digests."""
 LATER = 1000
 """Our processes come long after those that wrote the store."""
