@@ -11,7 +11,7 @@ MOST = 20
 
 
 def lines_of(diff: TreeDiff, data: str) -> list[str]:
-    """One line a file, the first MOST of them, and a summary. The only file of a snapshot of one goes by its path, `data`."""
+    """One line a file, the first MOST of them, and a summary. The file of a single-file snapshot goes by `data`."""
     if [change.path for change in diff.changes()] == [FILE] and not diff.same:
         (change,) = diff.changes()
         return [f"{change.kind:<9} {data} ({size(change.size_before)} -> {size(change.size_after)})"]
