@@ -19,7 +19,8 @@ test:
 
 test-heavy:
 	@$(HERE)/scripts/venv "$(VENV)" example,test,test-heavy
-	cd "$(HERE)" && "$(BIN)/python" -m pytest -n $(JOBS) -m heavy --timeout 3600 tests
+	cd "$(HERE)" && TEST_FURTHER=1 "$(BIN)/python" -m pytest -n $(JOBS) -m heavy --timeout 3600 tests
+	cd "$(HERE)" && TEST_FURTHER=1 "$(BIN)/python" -m pytest -n $(JOBS) -m "not heavy" tests/property
 
 lint:
 	@$(HERE)/scripts/venv "$(VENV)" dev,example,test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,18 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "e2e"))
 sys.path.insert(0, str(Path(__file__).parent))
 
+from hypothesis import settings
 from place import Place
 
 from servers.fixtures import azurite, leave_out, moto, nginx, rgw, s3rver, say_left_out
 
 __all__ = ["azurite", "moto", "nginx", "rgw", "s3rver"]
+
+# Everyday runs try the same examples every time, so that a red run means a change; `make test-heavy` looks further.
+# No deadline: seconds are never asserted.
+settings.register_profile("everyday", derandomize=True, deadline=None)
+settings.register_profile("further", deadline=None, print_blob=True)
+settings.load_profile("further" if "TEST_FURTHER" in os.environ else "everyday")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -23,7 +23,7 @@ from rote.errors import Corrupt, Missing, RoteError, StoreUnavailable
 from rote.landing.cache import Cache
 from rote.ports import ObjectStore
 from rote.record import Channel, CurrentVersion
-from rote.snapshots import Snapshots
+from rote.snapshots import NodeCache, Snapshots
 from rote.stores import address
 from rote.stores.retry import Patience, RetryingStore
 
@@ -158,7 +158,7 @@ class Model:
     ) -> CurrentVersion:
         folder = self._cache.sound(channel.snapshot.id)
         if folder is None:
-            bring(Snapshots(store), channel.snapshot, self._cache)
+            bring(Snapshots(store, cache=NodeCache()), channel.snapshot, self._cache)
             folder = self._cache.sound(channel.snapshot.id)
         if folder is None:
             raise Corrupt(

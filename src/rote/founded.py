@@ -74,12 +74,15 @@ def _reached(wiring: Wiring) -> Probed:
 
 
 def _already(root: str, store: str) -> None:
-    """A rote.yaml that is there is kept; it must not say otherwise than `--store`."""
+    """A rote.yaml that is there is kept, with a line for the store if it has none; it must not name another."""
     wiring = Wiring(root, store=None, progress=Silence(), cwd=root)
     said = wiring.pipeline.store
-    if said is None or address.canonical(said, root) != address.canonical(store, root):
+    if said is None:
+        file = os.path.join(root, FILE)
+        _write(file, starter.with_store(_read(file), store))
+    elif address.canonical(said, root) != address.canonical(store, root):
         raise UsageError(
-            f"{FILE} is there already and names {'no store' if said is None else f'the store {shown(said)}'}",
+            f"{FILE} is there already and names the store {shown(said)}",
             where=os.path.join(root, FILE),
             safe="nothing was changed",
             next=f"write into it: store: {store}",

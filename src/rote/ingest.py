@@ -130,7 +130,6 @@ class SnapshotWriter:
                 saving.take(tree, batch)
             return saving.finish(tree)
 
-
     def relocate(self, tree: Stored, record: SnapshotRecord, write: Relocating) -> SnapshotRecord:
         """The same snapshot again, in packs that `write` may rely on: what lies in others is read and stored anew.
 

@@ -96,7 +96,7 @@ class Project:
     def settings(self) -> list[SettingShown]:
         """Each setting with its value and where it came from."""
         store: Setting = self._w.settings.store
-        source = store.source + (f" ({store.at})" if store.at else "")
+        source = str(store.at) if store.at and store.at.line else store.source
         cache = self._w.settings.cache
         size = self._w.settings.cache_size
         return [
@@ -251,7 +251,7 @@ class Project:
 
     def show(self, run: str) -> Run:
         """Everything a run recorded. `run` is an id, a unique part of one, `last` or `last~N`. Raises Missing."""
-        return self._w.runs.get(self._w.runs.resolve(run))
+        return self._w.runs.named(run)
 
     def compare(self, *runs: str, equal: bool = False) -> Comparison:
         """Runs side by side: what differs in params, metrics, stages, commit and machine; with `equal` all of it."""

@@ -140,13 +140,20 @@ def parse_columns(text: str) -> tuple[Field, ...]:
 
 def refuse(text: str, at: int, what: str, option: str = "--where", *, next: str | None = None) -> UsageError:
     """The error that shows `text` with a caret under column `at`, for callers that find trouble after parsing."""
-    flat = "".join(" " if c.isspace() else c if c.isprintable() else "?" for c in text)
+    flat = _flat(text)
     begin = max(0, at - 60)
     shown = ("…" if begin else "") + flat[begin : at + 60] + ("…" if at + 60 < len(flat) else "")
     caret = " " * (at - begin + bool(begin)) + "^"
     return UsageError(
-        f"{what}\n  {shown}\n  {caret}", where=f"{option}, column {at + 1}", next=next or "see docs/runs.md"
+        f"{_flat(what)}\n  {shown}\n  {caret}",
+        where=f"{option}, column {at + 1}",
+        next=next or "see docs/runs.md",
     )
+
+
+def _flat(text: str) -> str:
+    """On one line, each character one column wide, whatever was typed."""
+    return "".join(" " if c.isspace() else c if c.isprintable() else "?" for c in text)
 
 
 class _Parser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Container, Iterator, Sequence, Set
@@ -24,27 +25,33 @@ _GAP = 1 << 16
 
 
 class NodeCache:
-    """Nodes that were read lately, unpacked and verified, by their check digest; at most `limit` bytes."""
+    """Nodes that were read lately, unpacked and verified, by their check digest; at most `limit` bytes. Thread-safe.
 
-    def __init__(self, limit: int = 64 << 20) -> None:
+    It saves the second reading of what is looked through first and read then; to be large it need not be.
+    """
+
+    def __init__(self, limit: int = 4 << 20) -> None:
         self.limit = limit
+        self._lock = threading.Lock()
         self._size = 0
         self._nodes: OrderedDict[Digest, bytes] = OrderedDict()
 
     def get(self, check: Digest) -> bytes | None:
         """The node, or None."""
-        found = self._nodes.get(check)
-        if found is not None:
-            self._nodes.move_to_end(check)
-        return found
+        with self._lock:
+            found = self._nodes.get(check)
+            if found is not None:
+                self._nodes.move_to_end(check)
+            return found
 
     def put(self, check: Digest, data: bytes) -> None:
         """Remember a node."""
-        if check not in self._nodes and len(data) <= self.limit:
-            self._nodes[check] = data
-            self._size += len(data)
-            while self._size > self.limit:
-                self._size -= len(self._nodes.popitem(last=False)[1])
+        with self._lock:
+            if check not in self._nodes and len(data) <= self.limit:
+                self._nodes[check] = data
+                self._size += len(data)
+                while self._size > self.limit:
+                    self._size -= len(self._nodes.popitem(last=False)[1])
 
 
 class Snapshots:

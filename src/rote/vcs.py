@@ -179,6 +179,15 @@ class Git:
                 where=self.root,
                 next="git fetch --unshallow",
             )
+        if (
+            rev.startswith("HEAD")
+            and not self._run("rev-parse", "--verify", "--quiet", "HEAD", good=(0, 1)).strip()
+        ):
+            return Missing(
+                "there is no commit yet",
+                where=self.root,
+                next='git add --all && git commit -m "The beginning"',
+            )
         return Missing(f"there is no revision {shown(rev)}", where=self.root, next="git log --oneline")
 
     def _diff(self, commit: str | None) -> tuple[str, bool]:

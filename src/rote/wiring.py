@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rote.catalogue import Catalogue
     from rote.data import Data
     from rote.delivery import Delivery
-    from rote.guarantees import Guarantees
     from rote.gc import Garbage
     from rote.guarantees import Guarantees
     from rote.ids import SnapshotId
@@ -187,9 +186,9 @@ class Wiring:
 
     @cached_property
     def snapshots(self) -> Snapshots:
-        from rote.snapshots import Snapshots  # on demand
+        from rote.snapshots import NodeCache, Snapshots  # on demand
 
-        return Snapshots(self.reading)
+        return Snapshots(self.reading, cache=NodeCache())
 
     @cached_property
     def known(self) -> Known:

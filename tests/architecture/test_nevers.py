@@ -33,7 +33,18 @@ SERVICES = {
     "copying", "carrying", "presence", "aliasing", "agreed", "repairing", "piecework", "probing",
 }  # fmt: skip
 ADAPTERS = {"stores", "executors", "worktree", "landing", "machine", "vcs", "clock"}
-WIRING = {"config", "project", "wiring", "guarantees", "founded", "revisions", "operating", "exchanging", "reaching", "spending"}
+WIRING = {
+    "config",
+    "project",
+    "wiring",
+    "guarantees",
+    "founded",
+    "revisions",
+    "operating",
+    "exchanging",
+    "reaching",
+    "spending",
+}
 FACES = {"cli", "client", "filesystem", "torchdata", "__init__", "__main__"}
 SIDE = {"testing"}
 FLOOR = {

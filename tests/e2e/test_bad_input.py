@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from place import Place, Told
+from place import ROTE, Place, Told
 
 
 def mentions(told: Told, *words: str) -> None:
@@ -302,7 +302,7 @@ def test_a_full_disk(place: Place) -> None:
     content = os.urandom(3_000_000)
     place.write("data/x.bin", content)
     told = subprocess.run(
-        ["sh", "-c", 'trap "" XFSZ; ulimit -f 100; exec "$0" "$@"', *Place.__dict__["rote"].__globals__["ROTE"], "add", "data"],
+        ["sh", "-c", 'trap "" XFSZ; ulimit -f 100; exec "$0" "$@"', *ROTE, "add", "data"],
         cwd=place.root, env=place.environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert told.returncode == 1, told.stdout + told.stderr
@@ -420,3 +420,28 @@ def test_requests_that_cannot_be_met(place: Place, args: list[str], words: list[
     assert told.code in (1, 2), told
     assert told.err.strip()
     mentions(told, *words)
+
+
+def test_output_that_cannot_be_written(place: Place) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*ROTE, "schema"],
+            cwd=place.root,
+            env=place.environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert b"No space left" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_reader_that_goes_away(place: Place) -> None:
+    """`rote schema | head -1` ends without a word on the error stream."""
+    done = subprocess.run(
+        f"'{ROTE[0]}' -m rote schema | head -c 1", shell=True, cwd=place.root, env=place.environment(),
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.stdout == b"{"
+    assert done.stderr == b""

@@ -386,3 +386,28 @@ def test_json_is_json_everywhere(toy: Place) -> None:
         ["sql", "SELECT 1 AS one"], ["models"], ["models", "toy"], ["store", "stats"], ["store", "check"], ["config"],
     ):  # fmt: skip
         json.loads(toy.rote(*words, "--json").out)
+
+
+def test_a_single_file_is_called_by_its_name(place: Place) -> None:
+    place.write("words.txt", "one")
+    place.rote("add", "words.txt")
+    place.commit()
+    place.write("words.txt", "three")
+    for command in ("status", "diff"):
+        assert "modified  words.txt (3 bytes -> 5 bytes)" in place.rote(command).out
+
+
+def test_init_adds_the_store_to_a_rote_yaml_that_names_none(bare: Place, tmp_path: Path) -> None:
+    bare.write("rote.yaml", "# mine\nstages:\n  a: {cmd: echo > a, outs: [a]} # kept")
+    bare.rote("init", "--store", str(tmp_path / "shared"))
+    assert bare.read("rote.yaml").startswith("# mine\nstore: ")
+    assert bare.read("rote.yaml").endswith("# kept")
+    assert bare.rote("config", "--json").json[0]["value"] == str(tmp_path / "shared")
+    bare.rote("run")
+
+
+def test_diff_before_the_first_commit(bare: Place) -> None:
+    bare.rote("init")
+    told = bare.rote("diff", code=None)
+    assert "no commit yet" in told.err
+    assert "git commit" in told.err

@@ -89,3 +89,8 @@ def test_bytecode_that_python_wrote_is_no_data_and_in_nobodys_way(place: Place) 
     place.rote("checkout", "--rev", "HEAD~1")
     assert "1 file written" in place.rote("checkout").out
     assert place.read("pkg/sub/b.py") == "2\n"
+
+
+def test_config_names_the_place_of_the_store_once(place: Place) -> None:
+    place.write("rote.local.yaml", "# mine\nstore: ../mine\n")
+    assert place.rote("config").out.splitlines()[1].endswith("  rote.local.yaml:2: store")

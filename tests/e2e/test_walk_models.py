@@ -63,3 +63,15 @@ def test_data_whose_pointer_could_not_be_written_still_counts_as_changed(
     assert "two" in Path(place.root / "data/a").read_text()
     place.rote("add", "data")
     assert "unchanged" in place.rote("status").out
+
+
+def test_unchanged_data_that_a_store_did_not_have_is_said_to_be_stored(place: Place, tmp_path: Path) -> None:
+    place.write("data/a", "one\n")
+    assert "saved" in place.rote("add", "data").out
+    assert "store" not in place.rote("add", "data").out
+    place.write("rote.yaml", f"store: {tmp_path / 'other'}\n")
+    place.rote("init")
+    told = place.rote("add", "data").out
+    assert "unchanged" in told
+    assert "this store did not have it yet" in told
+    assert "stored again" in place.rote("add", "--force", "data").out

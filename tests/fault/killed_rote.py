@@ -44,6 +44,7 @@ sys.addaudithook(trace)
 sys.argv = ["rote", *sys.argv[2:]]
 code = main()
 if not number:
+    counted = len(steps)
     with open(os.environ["STEPS"], "w") as f:
-        f.write(str(len(steps)))
+        f.write(str(counted))
 sys.exit(code)

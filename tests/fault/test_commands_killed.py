@@ -109,6 +109,17 @@ def test_killed_anywhere(seed: int, played: Played, steps: Steps, tmp_path: Path
     killed(seed, played, steps, tmp_path / "p")
 
 
+@pytest.mark.parametrize("back", range(12))
+def test_killed_while_pointers_are_written(back: int, played: Played, steps: Steps, tmp_path: Path) -> None:
+    """The last steps of an `add` touch the user's folder: nothing half made is left beside a file."""
+    scene, clean = played["add"]
+    root = scene.laid(tmp_path / "p")
+    before = content(root)
+    assert typed(root, steps.of("add") - back, TYPED["add"]) == -signal.SIGKILL
+    for path, data in content(root).items():
+        assert data in (before.get(path), clean.content.get(path)), path
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_kills_come(command: str, played: Played, steps: Steps, tmp_path: Path) -> None:
     """The steps that are counted are those at which a command dies."""

@@ -92,7 +92,7 @@ def test_before_the_first_commit(tmp_path: Path) -> None:
     found = Git(str(repo)).commit()
     assert (found.id, found.dirty) == (None, True)
     assert "+second\n" in found.diff
-    with pytest.raises(Missing, match="no revision 'HEAD'"):
+    with pytest.raises(Missing, match="no commit yet"):
         Git(str(repo)).resolve("HEAD")
 
 

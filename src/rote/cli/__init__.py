@@ -109,6 +109,8 @@ def run(args: list[str]) -> int:
     show_traceback = "--traceback" in args
     try:
         code = rote_command.main(args, prog_name="rote", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here a disk that is full can still be told; at the interpreter's end it is noise
     except RoteError as e:
         if show_traceback:
             raise

@@ -22,7 +22,8 @@ def add_command(ctx: click.Context, paths: tuple[str, ...], force: bool, json_: 
     for one in added:
         what = f"{count(one.ref.files, 'file')}, {size(one.ref.size)}"
         if not one.changed:
-            click.echo(f"{one.path}: unchanged, {what}")
+            stored = "; stored again" if force else "; this store did not have it yet, and has it now"
+            click.echo(f"{one.path}: unchanged, {what}" + (stored if one.saved else ""))
         else:
             had = (
                 f" (before: {count(one.before.files, 'file')}, {size(one.before.size)})" if one.before else ""

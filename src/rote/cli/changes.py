@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from rote.cli.tables import count, size
 from rote.diff import TreeDiff
+from rote.snapshot import FILE
 
 MOST = 20
 """Files that are named; of more only the number is told."""
 
 
-def lines_of(diff: TreeDiff) -> list[str]:
-    """One line a file, the first MOST of them, and a summary."""
+def lines_of(diff: TreeDiff, data: str) -> list[str]:
+    """One line a file, the first MOST of them, and a summary. The file of a single-file snapshot goes by `data`."""
+    if [change.path for change in diff.changes()] == [FILE] and not diff.same:
+        (change,) = diff.changes()
+        return [f"{change.kind:<9} {data} ({size(change.size_before)} -> {size(change.size_after)})"]
     lines = []
     for change in diff.changes()[:MOST]:
         if change.kind == "renamed":

@@ -40,7 +40,7 @@ def diff_command(
     for change in found.data:
         word = "added" if change.before is None else "removed" if change.after is None else "changed"
         click.echo(f"{change.path}: {word}")
-        for line in lines_of(change.files):
+        for line in lines_of(change.files, change.path):
             click.echo(f"  {line}")
     for file, values in [*found.params.items(), *found.metrics.items()]:
         click.echo(file)

@@ -59,7 +59,7 @@ def _show_data(data: DataStatus) -> None:
         click.echo(f"{data.path}: {data.problem}")
     elif data.diff is not None:
         click.echo(f"{data.path}: changed; `rote add {data.path}` saves it")
-        for line in lines_of(data.diff):
+        for line in lines_of(data.diff, data.path):
             click.echo(f"  {line}")
     else:
         click.echo(f"{data.path}: {_TOLD.get(data.state, 'changed')}")

@@ -41,6 +41,18 @@ def pipeline_text(store: str | None = None) -> str:
     return _HEAD + (_STORE.format(store=json.dumps(store, ensure_ascii=False)) if store else "") + _BODY
 
 
+def with_store(text: str, store: str) -> str:
+    """A rote.yaml that names no store, with a line for it before the first line that is no comment."""
+    lines = text.splitlines(keepends=True)
+    at = next(
+        (i for i, x in enumerate(lines) if x.strip() and not x.startswith("#") and x.strip() != "---"),
+        len(lines),
+    )
+    if at and not lines[at - 1].endswith("\n"):
+        lines[at - 1] += "\n"
+    return "".join([*lines[:at], f"store: {json.dumps(store, ensure_ascii=False)}\n", *lines[at:]])
+
+
 def ignore_text(existing: str = "") -> str:
     """The .gitignore with the lines it needs, those that are there already kept as they are."""
     present = {line.strip() for line in existing.splitlines()}
