@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from place import Place, Told
+
+import rote.client
 from servers.canned import canned
 from servers.fixtures import Bucket
 from servers.sharing import free_port
-
-import rote.client
 
 PIPELINE = """
 stages:
@@ -76,7 +76,7 @@ def test_from_a_bucket_to_a_clone_a_run_a_release_and_an_application(
 
 def keys(bucket: Bucket, url: str) -> list[str]:
     """Every key of a store, behind its back."""
-    prefix = url.split("?")[0].split("/")[3] + "/"
+    prefix = url.split("?", maxsplit=1)[0].split("/")[3] + "/"
     pages = bucket.client().get_paginator("list_objects_v2").paginate(Bucket=bucket.name, Prefix=prefix)
     return [o["Key"] for page in pages for o in page.get("Contents", [])]
 

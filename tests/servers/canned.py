@@ -24,7 +24,7 @@ def canned(status: int, code: str = "", more: str = "") -> Iterator[str]:
             if self.command != "HEAD":
                 self.wfile.write(body)
 
-        do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = answer  # noqa: N815 (the names are http.server's)
+        do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = answer
 
         def log_message(self, *args: object) -> None:
             pass
