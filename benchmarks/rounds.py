@@ -18,6 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 DVC = "3.67.1"
 HF_XET = "1.8.0"
+TORCH = "2.13.0"
 
 
 @dataclass
@@ -61,11 +62,14 @@ class Setting:
     def hf_xet(self) -> str:
         return self._tool(f"hf-xet-{HF_XET}", f"hf-xet=={HF_XET}") + "/python"
 
-    def _tool(self, name: str, requirement: str) -> str:
+    def torch(self) -> str:
+        return self._tool(f"torch-{TORCH}", f"torch=={TORCH}", "safetensors==0.8.0", "scikit-learn==1.9.1") + "/python"
+
+    def _tool(self, name: str, *requirements: str) -> str:
         venv = self.cache / name
         if not (venv / ".done").exists():
             subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-            subprocess.run([venv / "bin/python", "-m", "pip", "install", "-q", requirement], check=True)
+            subprocess.run([venv / "bin/python", "-m", "pip", "install", "-q", *requirements], check=True)
             (venv / ".done").touch()
         return str(venv / "bin")
 

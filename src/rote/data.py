@@ -11,7 +11,7 @@ import msgspec
 from rote import diff
 from rote.bringing import Bringing, Brought, identified, pointer_to
 from rote.diff import TreeDiff
-from rote.errors import BadPath, Missing, StoreError
+from rote.errors import BadPath, Corrupt, Missing, NotFound, StoreError
 from rote.identity import Identity
 from rote.ids import nearest, shown
 from rote.pointer import SUFFIX, Pointer
@@ -145,13 +145,16 @@ class Data:
         return self._workspace.pointers()
 
     def locate(self, path: str, pointer: Pointer) -> SnapshotRef:
-        """Where a pointer's snapshot is. The store is asked only if rote did not put or save it here.
+        """Where a pointer's snapshot is: where rote put or saved it from here, if that is (still) in this store.
 
         Raises Missing.
         """
         for base in self._workspace.bases(path):
             if base.id == pointer.snapshot:
-                return base
+                try:
+                    return self._snapshots.record(base).ref()
+                except (Missing, Corrupt):
+                    break  # the store is another one now, or was repaired
         return self._snapshots.find(pointer.snapshot)
 
     def checkout(
@@ -165,7 +168,17 @@ class Data:
         another revision; by default they are those of the working tree. Raises Missing, Unsaved, BadPath."""
         said = dict(self.pointers() if pointers is None else pointers)
         chosen = said if paths is None else {p: said[p] for p in _chosen(paths, list(said))}
-        return [(p, self.bring(p, self.locate(p, pointer), force=force)) for p, pointer in chosen.items()]
+        return [(p, self._brought(p, pointer, force)) for p, pointer in chosen.items()]
+
+    def _brought(self, path: str, pointer: Pointer, force: bool) -> Brought:
+        ref = self.locate(path, pointer)
+        try:
+            return self.bring(path, ref, force=force)
+        except (NotFound, Corrupt):
+            again = self._snapshots.find(pointer.snapshot)
+            if again == ref:
+                raise
+            return self.bring(path, again, force=force)  # it was repaired since
 
     def status(self, *, details: bool = True) -> list[DataStatus]:
         """How each data path stands to its pointer. With `details`, what changed is read from the store."""

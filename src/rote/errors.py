@@ -137,11 +137,12 @@ class Unsupported(StoreError):
 class StoreUnavailable(StoreError):
     """The store cannot be reached, or refused access. A write that met it was not applied.
 
-    `retry_after` is for how many seconds the store asked to be left alone, where it did.
+    `retry_after` is for how many seconds the store asked to be left alone, where it did; `reached` whether it answered.
     """
 
     retry = True
     retry_after: float | None = None
+    reached = True
 
 
 class Missing(RoteError):

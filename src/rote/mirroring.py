@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from typing import Any
@@ -150,7 +149,7 @@ def relocated(
 ) -> dict[str, Any]:
     """The body of a root with every reference to a snapshot by (id, txn) in `where` replaced by the one there.
     What it does not know stays as it is."""
-    moved = copy.deepcopy(dict(body))
+    moved: dict[str, Any] = msgspec.to_builtins(dict(body))  # a copy, all the way down
     match key.partition("/")[0]:
         case "results":
             _relocate(moved.get("outs"), where)

@@ -349,11 +349,12 @@ class Project:
         """What the store honours when two clients use it at once, tried now. Raises StoreUnavailable."""
         return self._w.guarantees.probe(self._w.settings.store.value)
 
-    def store_stats(self) -> StoreFigures:
-        """Objects and bytes in the store by kind, and what dedup and compression saved."""
+    def store_stats(self, *, quick: bool = False) -> StoreFigures:
+        """Objects and bytes in the store by kind, what dedup and compression saved, what each data path, model, run and
+        stage takes, and what gc would free. `quick` reads no pack."""
         from rote.stats import StoreStats  # only this call needs it
 
-        return StoreStats(self._w.store).stats()
+        return StoreStats(self._w.store, self._w.pinned).stats(self._w.progress, quick=quick)
 
     def store_check(
         self,

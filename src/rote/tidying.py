@@ -28,11 +28,18 @@ class Tidied(msgspec.Struct):
     """Bytes of the live segments that went."""
 
 
+DAY = 86_400.0
+"""Seconds that a tombstone stays at least: a request that was sent twice may arrive late."""
+
+
 class Janitor:
     """Ends writes that nobody works on, settles roots, deletes what is over. `now` in seconds since 1970, `moment` the
     same as text; `grace` in seconds. None of it decides what is safe, only what is left alone for a while."""
 
-    def __init__(self, store: ObjectStore, marker: Marker, *, now: float, moment: str, grace: float) -> None:
+    def __init__(
+        self, store: ObjectStore, marker: Marker, *, now: float, moment: str, grace: float, rest: float = DAY
+    ) -> None:
+        self._rest = max(grace, rest)
         self._store = store
         self._marker = marker
         self._now, self._moment, self._grace = now, moment, grace
@@ -80,19 +87,19 @@ class Janitor:
         if names[0] == "runs":
             self._segments(names[1], look)
         removed = seen.root.body.get("removed")
-        if removed is None and self._grace > 0:
+        if removed is None and self._rest > 0:
             Trash(self._store).stamp(seen, self._moment)
         elif not txn_present and self._rested(removed):
             self.done.tombstones += self._delete_exactly(seen)
 
     def _rested(self, removed: object) -> bool:
-        if self._grace <= 0:
+        if self._rest <= 0:
             return True
         try:
             made = datetime.fromisoformat(str(removed)).timestamp()
         except ValueError:
             return False
-        return self._now - made >= self._grace
+        return self._now - made >= self._rest
 
     def _segments(self, run: str, look: Look) -> None:
         for meta in look.segments.get(run, ()):

@@ -80,6 +80,13 @@ def test_offline_work_pushed_then_everything_is_a_hit(offline: Place) -> None:
     assert "nothing to copy" in offline.rote("copy").out, "from .rote/store to the store that rote.yaml names"
 
     runs = offline.rote("--store", ".rote/store", "runs", "--json").out
+    shutil.rmtree(offline.root / ".rote" / "store")
+    assert {s["outcome"] for s in offline.rote("run", "--json").json["stages"]} == {"hit"}, (
+        "with what was remembered"
+    )
+    assert offline.rote("ls", "images").out
+    shutil.rmtree(offline.root / "images")
+    offline.rote("checkout")
     shutil.rmtree(offline.root / ".rote")
     assert {s["outcome"] for s in offline.rote("run", "--json").json["stages"]} == {"hit"}
     assert offline.rote("runs", "--json").out == runs
@@ -174,3 +181,80 @@ def test_a_store_and_its_copy_made_byte_by_byte(offline: Place) -> None:
     assert "both stores have the id" in told.err
     assert "safe: nothing was changed" in told.err
     assert objects(offline.root.parent / "clone") == before
+
+
+def rot(store: Path, where: str = "packs") -> None:
+    """A flipped byte in the middle of every object below a folder of a store."""
+    for path in (store / where).rglob("*"):
+        if path.is_file():
+            data = bytearray(path.read_bytes())
+            data[len(data) // 3] ^= 0xFF
+            path.chmod(0o644)
+            path.write_bytes(data)
+
+
+def test_a_rotten_store_repaired_from_its_mirror(offline: Place) -> None:
+    offline.rote("copy", "--to", "../mirror")
+    rot(offline.root / ".rote" / "store")
+    told = offline.rote("store", "check", "--read-data", code=1)
+    assert "rote add --force images" in told.out
+    told = offline.rote("store", "check", "--read-data", "--repair", "--from", "../mirror")
+    assert "from the other store" in told.out
+    assert "all is sound" in told.out
+    shutil.rmtree(offline.root / "images")
+    offline.rote("checkout")
+    assert {s["outcome"] for s in offline.rote("run", "--json").json["stages"]} == {"hit"}
+    offline.rote("fetch", "toy@prod", "--to", "got")
+    assert offline.rote("gc").code == 0
+    assert offline.rote("store", "check", "--read-data", "--json").json["repaired"] is None
+
+
+def test_repaired_from_the_working_tree_and_what_nobody_has_is_named(offline: Place) -> None:
+    rot(offline.root / ".rote" / "store")
+    told = offline.rote("store", "check", "--read-data", "--repair", code=1)
+    assert "from images in the working tree" in told.out or "from what was left of it" in told.out
+    assert "damaged: packs/" in told.out, "the first version of the images is nowhere any more"
+    clean = clone(offline, "fresh")
+    shutil.copytree(offline.root / ".rote", clean.root / ".rote")
+    clean.rote("checkout")
+    assert clean.files("images") == offline.files("images")
+    offline.rote("add", "images", "new.txt", code=None)
+
+
+def test_a_sample_says_which(offline: Place) -> None:
+    told = offline.rote("store", "check", "--sample", "1%").out
+    assert "read 1 pack of" in told
+    assert "the sample of 20" in told
+    one = offline.rote("store", "check", "--sample", "0.01", "--json").json
+    assert one["read"][0] in told
+    assert len(one["read"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--sample", "0"], "a share is a number like 1%"),
+        (["--sample", "x%"], "a share is a number like 1%"),
+        (["--sample", "1%", "--read-data"], "a sample is a share of the packs"),
+        (["--from", "../mirror"], "of use for a repair only"),
+    ],
+)
+def test_bad_checks(worked: Place, args: list[str], says: str) -> None:
+    assert says in worked.rote("store", "check", *args, code=2).err
+
+
+def test_figures(offline: Place) -> None:
+    told = offline.rote("store", "stats").out
+    assert "sharing saves" in told
+    assert "data   images" in told
+    assert "the oldest: data images, model toy" in told
+    found = offline.rote("store", "stats", "--json").json
+    images = next(o for o in found["owners"] if o["name"] == "images")
+    assert (images["snapshots"], images["logical"]) == (
+        2,
+        sum(len(f"image {n}" * 50) for n in (0, 1, 2, 0, 1, 2, 3)),
+    )
+    assert 0 < images["own"] <= images["stored"]
+    assert found["unpacked"]["length"] <= found["logical"]
+    assert {o["kind"] for o in found["owners"]} == {"data", "model", "run", "stage"}
+    assert offline.rote("store", "stats", "--quick", "--json").json["unpacked"] is None

@@ -32,7 +32,7 @@ def janitor(store: ObjectStore, rng: random.Random, impatience: float = 0.3) -> 
     """Everything at once, or only what takes no grace period."""
     grace = 0.0 if rng.random() < impatience else 1e12
     marker = Marker(store)
-    one = Janitor(store, marker, now=0.0, moment=NOW, grace=grace)
+    one = Janitor(store, marker, now=0.0, moment=NOW, grace=grace, rest=0.0)
     one.begin(marker.look())
     one.end()
 

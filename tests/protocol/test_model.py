@@ -17,10 +17,21 @@ SAFEGUARDS = {
     "expiry by CAS": "WG",
     "before is kept": "VG",
     "reading again": "WG",
+    "expected": "PXG",
+    "trash is kept": "VTG",
+    "look after a move": "LXG",
+    "txn gone first": "WXG~^",
+    "outlasting late requests": "WXG~",
 }
 
 
-@pytest.mark.parametrize("kinds", ["WXG", "VXG", "HXG", "WWX", "VVX", "WHX", "VHX", "HXGG"])
+EVERYDAY = [
+    *["WXG", "VXG", "HXG", "WWX", "VVX", "WHX", "VHX", "HXGG"],
+    *["PXG", "PTG", "PNG", "NTG", "VTG", "LTG", "LXG", "LXGG", "MXG", "MTG", "XG*", "WXG~", "WXG~^"],
+]
+
+
+@pytest.mark.parametrize("kinds", EVERYDAY)
 def test_nothing_is_lost(kinds: str) -> None:
     why, states, all_of_them = explore(Model(kinds), 400_000)
     assert why is None
@@ -33,9 +44,28 @@ def test_without_a_safeguard_something_is_lost(safeguard: str) -> None:
     assert why is not None
 
 
+MORE = [
+    "PXGG",
+    "PTGG",
+    "LXGG",
+    "PVG",
+    "PHXG",
+    "MVXG",
+    "VPTG",
+    "PLTG",
+    "HTGG",
+    "VXG~",
+    "MXG~^",
+    "VNTG",
+    "HXG*",
+]
+
+
 @pytest.mark.heavy
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("kinds", ["WXG", "VXG", "VVG", "WXGG", "VXGG", "HXGG", "WVXG", "WHXG", "VHXG"])
+@pytest.mark.parametrize(
+    "kinds", ["WXG", "VXG", "VVG", "WXGG", "VXGG", "HXGG", "WVXG", "WHXG", "VHXG", *MORE]
+)
 def test_nothing_is_lost_in_larger_companies(kinds: str) -> None:
     """All states, or the first five million; the look at the keys in every order."""
     why, _, _ = explore(Model(kinds, any_order=True), 5_000_000)

@@ -248,3 +248,18 @@ def test_threads_share_one_budget() -> None:
         thread.join(60)
     assert store.retries == 5
     assert inner.total == 21
+
+
+def test_where_nothing_ever_answered_the_address_is_probably_wrong() -> None:
+    nobody = StoreUnavailable("no route")
+    nobody.reached = False
+    clock = Recorded()
+    with pytest.raises(StoreUnavailable):
+        RetryingStore(refusing(10**9, nobody), clock).head("a")
+    assert clock.monotonic() <= 5
+    clock = Recorded()
+    store = RetryingStore(refusing(10**9, nobody), clock)
+    store.get("a")
+    with pytest.raises(StoreUnavailable):
+        store.head("a")
+    assert clock.monotonic() > 60, "it was there a moment ago"

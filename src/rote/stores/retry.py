@@ -45,7 +45,9 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     cap: float = 20.0
     """... and never longer than this, unless the store itself asks for it."""
     deadline: float = 120.0
-    """A request is given up so long after it failed first."""
+    """A request is given up so long after it failed first ..."""
+    stranger: float = 5.0
+    """... or so long, if nothing there has ever answered: then the address is probably wrong."""
     burst: float = 20.0
     """So many tries again may be made at once."""
     share: float = 0.6
@@ -60,12 +62,15 @@ class RetryBudget:
     def __init__(self, patience: Patience, clock: Waiting) -> None:
         self._patience = patience
         self._clock = clock
+        self.known = False
+        """Whether the store has answered at all."""
         self._tokens = patience.burst
         self._seen = clock.monotonic()
         self._lock = threading.Lock()
 
     def served(self) -> None:
         """The store served a request."""
+        self.known = True
         with self._lock:
             self._add(self._patience.share)
 
@@ -230,16 +235,23 @@ class RetryingStore:
         trouble = trouble or _Trouble(now)
         asked = error.retry_after or 0.0 if isinstance(error, StoreUnavailable) else 0.0
         pause = max(self._drawn(trouble) + asked, self._budget.take())
-        if now + pause > trouble.began + self._patience.deadline:
+        deadline = self._deadline(error)
+        if now + pause > trouble.began + deadline:
             self._budget.give_back()
             error.what += f" (tried {trouble.times} times in {now - trouble.began:.0f} seconds)"
             raise error
         if trouble.times == QUIET:
-            self._say(f"{error}; trying again for {self._patience.deadline:.0f} seconds")
+            self._say(f"{error}; trying again for {deadline:.0f} seconds")
         self._clock.sleep(pause)
         with self._lock:
             self.retries += 1
         return trouble
+
+    def _deadline(self, error: StoreUnavailable | Unknown) -> float:
+        if isinstance(error, StoreUnavailable) and error.reached:
+            self._budget.known = True
+        known = self._budget.known or isinstance(error, Unknown)
+        return self._patience.deadline if known else min(self._patience.deadline, self._patience.stranger)
 
     def _drawn(self, trouble: _Trouble) -> float:
         limit = min(self._patience.cap, self._patience.base * 2.0 ** min(trouble.times, 60))

@@ -168,3 +168,17 @@ def test_the_codec_is_no_part_of_the_identity() -> None:
     data = safetensors({"w": weights(100_000)})
     small, usual = Bench(), Bench(info=INFO)
     assert small.save(DictTree(data)).id == usual.save(DictTree(data)).id
+
+
+@pytest.mark.parametrize(
+    ("shape", "begin", "end"), [(1 << 60, 0, 1 << 62), (4, 16, 0), (4, -16, 0), (4, 1 << 40, (1 << 40) + 16), (3, 0, 16)]
+)  # fmt: skip
+def test_a_file_with_a_header_that_lies_is_saved_as_it_is(
+    bench: Bench, shape: int, begin: int, end: int
+) -> None:
+    header = {"a": {"dtype": "F32", "shape": [shape], "data_offsets": [begin, end]}}
+    text = json.dumps(header).encode()
+    data = struct.pack("<Q", len(text)) + text + noise(SEGMENT + 100_000)
+    record = bench.save(DictTree(data))
+    assert bench.restore(record) == {"file": data}
+    assert codecs(bench, record) == {RAW: len(data)}

@@ -69,6 +69,8 @@ def refusal(e: Exception, place: Location, doing: str, key: str, *, write: bool)
     status, code = _first(_STATUS, text), _first(_CODE, text)
     if status is None and "redirect without LOCATION" in text:
         status = "301"
+    elif status is None and "Wanted range starting at" in text:
+        status = "416"  # found out on this side
     about = f"{doing}: {' '.join(x for x in (status, code) if x)}" if status or code else doing
     if isinstance(e, vendor.GenericError) and _CREDENTIALS.search(text.partition("Debug source")[0]):
         return final(
@@ -152,12 +154,14 @@ def _trouble(
             f"the store asks to slow down ({about})", where=place.url, next="try again in a minute"
         )
     if early:
-        return StoreUnavailable(
+        unreached = StoreUnavailable(
             f"the store cannot be reached ({about})",
             where=place.url,
             safe="nothing was changed",
             next="check the network, the endpoint in the address, and that it speaks https or http as written",
         )
+        unreached.reached = False
+        return unreached
     if status is not None and status.startswith("4") and status not in ("408", "499"):
         return final(
             StoreUnavailable(

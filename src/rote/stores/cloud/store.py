@@ -176,15 +176,27 @@ class CloudStore:
                 batch = next(found, None)
             if batch is None:
                 return
-            for meta in batch:
-                key = meta["path"]
-                if key <= last:
+            names = [meta["path"] for meta in batch]
+            if names != sorted(names) or (names and names[0] <= last):
+                if last:
                     raise final(_unsorted(self._place))
-                last = key
-                if key > after and key.startswith(prefix):
-                    yield Meta(key, meta["size"], self._etag(meta))
-                elif key > prefix and not key.startswith(prefix):
+                yield from self._sorted(prefix, after)
+                return
+            for meta in batch:
+                last = meta["path"]
+                if last > after and last.startswith(prefix):
+                    yield Meta(last, meta["size"], self._etag(meta))
+                elif last > prefix and not last.startswith(prefix):
                     return
+
+    def _sorted(self, prefix: str, after: str) -> Iterator[Meta]:
+        """For a server that lists out of order: everything is fetched, whatever that costs, and sorted here."""
+        folder = prefix.rpartition("/")[0]
+        with told(self._place, f"listing {prefix}", prefix):
+            found = [meta for batch in obstore.list(self._backend, folder or None) for meta in batch]
+        for meta in sorted(found, key=lambda meta: meta["path"]):
+            if meta["path"] > after and meta["path"].startswith(prefix):
+                yield Meta(meta["path"], meta["size"], self._etag(meta))
 
     def _abilities(self) -> Abilities:
         if self._asked is None:
