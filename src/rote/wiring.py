@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rote.catalogue import Catalogue
     from rote.data import Data
     from rote.delivery import Delivery
-    from rote.guarantees import Guarantees
     from rote.gc import Garbage
     from rote.guarantees import Guarantees
     from rote.ids import SnapshotId
