@@ -36,11 +36,17 @@ models:
 
 
 @pytest.fixture
-def proxy(moto: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Proxy]:
+def server(moto: Bucket) -> Bucket:
+    """The server behind the network: one with AWS's conditions. `test_network_rgw` has another."""
+    return moto
+
+
+@pytest.fixture
+def proxy(server: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Proxy]:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name, value in moto.env.items():
+    for name, value in server.env.items():
         monkeypatch.setenv(name, value)
-    with Proxy(moto.endpoint) as proxy:
+    with Proxy(server.endpoint) as proxy:
         yield proxy
 
 
@@ -86,8 +92,8 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, proxy: Proxy, moto: Bucket, monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World(tmp_path / "project", proxy, moto)
+def world(tmp_path: Path, proxy: Proxy, server: Bucket, monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World(tmp_path / "project", proxy, server)
     monkeypatch.chdir(made.root)
     return made
 

@@ -55,6 +55,8 @@ def budget_command(ctx: click.Context, plan: str | None, stored: bool, json_: bo
         click.echo(
             "a folder costs nothing by the request: nothing is counted; `rote --stats COMMAND` counts one command"
         )
+        if not stored:
+            return
     click.echo(
         f"plan {found.plan} ({found.source})"
         if found.plan
@@ -71,7 +73,7 @@ def budget_command(ctx: click.Context, plan: str | None, stored: bool, json_: bo
         click.echo("how much the store holds is not known: `rote store budget --stored` asks it")
     if found.next is not None:
         click.echo(f"the next run is expected to be like the last {found.last}")
-    else:
+    elif found.counted:
         click.echo("what the next run will use is known after the first one")
 
 
