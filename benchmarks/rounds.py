@@ -63,7 +63,10 @@ class Setting:
         return self._tool(f"hf-xet-{HF_XET}", f"hf-xet=={HF_XET}") + "/python"
 
     def torch(self) -> str:
-        return self._tool(f"torch-{TORCH}", f"torch=={TORCH}", "safetensors==0.8.0", "scikit-learn==1.9.1") + "/python"
+        return (
+            self._tool(f"torch-{TORCH}", f"torch=={TORCH}", "safetensors==0.8.0", "scikit-learn==1.9.1")
+            + "/python"
+        )
 
     def _tool(self, name: str, *requirements: str) -> str:
         venv = self.cache / name

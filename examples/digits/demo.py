@@ -117,7 +117,7 @@ def main(project: Path) -> None:
     say("What is there now.")
     sh("rote models", lines=2)
     sh("rote runs --columns id,metrics.accuracy,params.train.epochs", lines=4)
-    sh("rote store stats")
+    sh("rote store stats --quick")
     print(
         f"\nAll of it took {time.monotonic() - began:.0f} s. The project is yours to play with: cd {project}"
     )

@@ -22,10 +22,12 @@ from rote.snapshot import ZSTD, Entry, NodeRef, SnapshotRecord, SnapshotRef
 
 _BATCH = 16
 _GAP = 1 << 16
+_RECORDS = 4
 
 
 class NodeCache:
-    """Nodes that were read lately, unpacked and verified, by their check digest; at most `limit` bytes. Thread-safe.
+    """Nodes that were read lately, unpacked and verified, by their check digest, at most `limit` bytes of them; and the last
+    few records. Thread-safe.
 
     It saves the second reading of what is looked through first and read then; to be large it need not be.
     """
@@ -35,6 +37,7 @@ class NodeCache:
         self._lock = threading.Lock()
         self._size = 0
         self._nodes: OrderedDict[Digest, bytes] = OrderedDict()
+        self._records: OrderedDict[str, SnapshotRecord] = OrderedDict()
 
     def get(self, check: Digest) -> bytes | None:
         """The node, or None."""
@@ -53,6 +56,18 @@ class NodeCache:
                 while self._size > self.limit:
                     self._size -= len(self._nodes.popitem(last=False)[1])
 
+    def record(self, key: str) -> SnapshotRecord | None:
+        """A record that was read lately (whoever looks whether it is there reads it next), or None."""
+        with self._lock:
+            return self._records.get(key)
+
+    def put_record(self, key: str, record: SnapshotRecord) -> None:
+        """Remember a record: it never changes. The last few are kept."""
+        with self._lock:
+            self._records[key] = record
+            if len(self._records) > _RECORDS:
+                self._records.popitem(last=False)
+
 
 class Snapshots:
     """Reads snapshots from a store. Safe to share between threads, except for one iterator."""
@@ -66,12 +81,17 @@ class Snapshots:
     def record(self, ref: SnapshotRef) -> SnapshotRecord:
         """The record of a snapshot. Raises Missing, Corrupt, TooNew."""
         key = f"snapshots/{ref.key}"
+        known = self._cache.record(key) if self._cache else None
+        if known is not None:
+            return known
         try:
             data = self._store.get(key).data
         except NotFound as e:
             raise _missing(ref.id, key) from e
         record = without_check(data, SnapshotRecord, key)
         check_record(record, ref, key)
+        if self._cache:
+            self._cache.put_record(key, record)
         return record
 
     def find(self, id: SnapshotId) -> SnapshotRef:

@@ -110,7 +110,7 @@ def together(parts: Iterable[Usage]) -> Usage:
 
 
 def expected(last: Sequence[Usage]) -> Usage | None:
-    """What a run like these will use: of each figure the middle one, of two the larger. None if there is none to go by."""
+    """What a run like these will use: of each figure the middle one, of two the larger; None without any to go by."""
     if not last:
         return None
     return Usage(

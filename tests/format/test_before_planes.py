@@ -14,7 +14,7 @@ from rote.packs import verify
 from rote.snapshots import Snapshots
 from rote.stores.folder import FolderStore
 
-FIXTURE = Path(__file__).parents[1] / "fixtures" / "store-format-1"
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "before-planes"
 TREE = "0079bc81379d8fe290ed8ead9db9a29e5879d17a38885e6843d4c7cc8689ceca"
 SINGLE = "a0c5f9fd2c4c05b173db868f71384f95fa9da3af58108e57e9e218b905a8cf41"
 TABLE = b"".join(b"%d,0.5,label\n" % (i * 7919 % 100_003) for i in range(40_000))
