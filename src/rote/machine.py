@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import sys
 from collections.abc import Mapping
 
@@ -29,7 +28,7 @@ def host(environment: Mapping[str, str] | None = None) -> Host:
     else:
         python, folders = platform.python_version(), [p for p in sys.path if p]
     return Host(
-        name=socket.gethostname(),
+        name=_name(),
         system=f"{platform.system()} {platform.release()}",
         machine=platform.machine(),
         cpus=_cpus(),
@@ -57,16 +56,27 @@ def packages(folders: list[str]) -> dict[str, str]:
 def by(environment: Mapping[str, str] | None = None) -> str:
     """Who works here, as user@host."""
     env = os.environ if environment is None else environment
-    user = env.get("LOGNAME") or env.get("USER") or env.get("USERNAME")
-    if not user:
-        import getpass  # hardly ever needed, and not cheap to start
-
-        try:
-            user = getpass.getuser()
-        except (KeyError, OSError):
-            user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"  # a container's nameless user
-    text = f"{user}@{socket.gethostname()}"
+    user = env.get("LOGNAME") or env.get("USER") or env.get("USERNAME") or _user()
+    text = f"{user}@{_name()}"
     return "".join(c if c.isprintable() else "?" for c in text)[:200]
+
+
+def _user() -> str:
+    if sys.platform == "win32":
+        return "unknown"
+    import pwd  # hardly ever needed, and not there on Windows
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())  # a container's nameless user
+
+
+def _name() -> str:
+    """The machine's name. The socket module knows it too, but takes milliseconds to load, at every start."""
+    if sys.platform == "win32":
+        return os.environ.get("COMPUTERNAME", "unknown")
+    return os.uname().nodename
 
 
 def _cpus() -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -22,6 +21,8 @@ from rote.snapshot import FILE, Entry, SnapshotRef
 from rote.wiring import Wiring
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rote.adding import Added
     from rote.bringing import Brought
     from rote.catalogue import Catalogue
@@ -86,6 +87,8 @@ class Project:
     @property
     def root(self) -> Path:
         """The project's folder."""
+        from pathlib import Path  # takes a millisecond or two to load, which most commands need not spend
+
         return Path(self._w.root)
 
     @property

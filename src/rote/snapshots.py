@@ -26,8 +26,8 @@ _RECORDS = 4
 
 
 class NodeCache:
-    """Nodes that were read lately, unpacked and verified, by their check digest, at most `limit` bytes of them; and the last
-    few records. Thread-safe.
+    """Nodes that were read lately, unpacked and verified, by their check digest, at most `limit` bytes of them; and the
+    last few records. Thread-safe.
 
     It saves the second reading of what is looked through first and read then; to be large it need not be.
     """

@@ -108,7 +108,7 @@ class Scan:
     ) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[tuple[int, int], ...]]]:
         files: dict[str, tuple[int, ...]] = {}
         folders: dict[str, tuple[tuple[int, int], ...]] = {}
-        row = stamps.row
+        row, mask = stamps.row, stamps.INODE
         folder = os.path.join(self.root, prefix)
         # Through a descriptor the kernel walks the folder's path once, not once a file.
         descriptor = (
@@ -119,8 +119,18 @@ class Scan:
                 for entry in entries:
                     # On Windows only os.stat fills in the inode and the same stat as os.fstat.
                     st = entry.stat(follow_symlinks=False) if _SCANS_DESCRIPTORS else os.lstat(entry.path)
-                    kind = st.st_mode & 0o170000
-                    if kind == stat.S_IFREG:
+                    mode = st.st_mode
+                    kind = mode & 0o170000
+                    if kind == 0o100000 and _SCANS_DESCRIPTORS:
+                        # What stamps.row does, in place: a call for each of a million files is a tenth of the scan.
+                        files[entry.name] = (
+                            st.st_mtime_ns,
+                            st.st_ctime_ns,
+                            st.st_ino & mask,
+                            st.st_size,
+                            mode,
+                        )
+                    elif kind == stat.S_IFREG:
                         files[entry.name] = row(st)
                     elif kind == stat.S_IFDIR:
                         if entry.name != BYTECODE:

@@ -21,14 +21,15 @@ UNSURE = b"\xff" * ROW
 
 _FINE = 50_000_000
 _COARSE = 2_100_000_000
-_MASK = 0x7FFF_FFFF_FFFF_FFFF
+INODE = 0x7FFF_FFFF_FFFF_FFFF
+"""The bits of an inode that are kept: some file systems use all 64, a signed number has room for 63."""
 _POSIX = sys.platform != "win32"
 
 
 def row(st: os.stat_result) -> tuple[int, int, int, int, int]:
     """The numbers of a file's stat. On POSIX the ctime moves with every change of content, whatever was done to the
     mtime; on Windows that field is the time of creation, and says nothing."""
-    return (st.st_mtime_ns, st.st_ctime_ns if _POSIX else 0, st.st_ino & _MASK, st.st_size, st.st_mode)
+    return (st.st_mtime_ns, st.st_ctime_ns if _POSIX else 0, st.st_ino & INODE, st.st_size, st.st_mode)
 
 
 def packed(flat: list[int]) -> bytes:
