@@ -149,13 +149,17 @@ class Data:
 
         Raises Missing.
         """
-        for base in self._workspace.bases(path):
-            if base.id == pointer.snapshot:
-                try:
-                    return self._snapshots.record(base).ref()
-                except (Missing, Corrupt):
-                    break  # the store is another one now, or was repaired
+        base = self._noted(path, pointer)
+        if base is not None:
+            try:
+                return self._snapshots.record(base).ref()
+            except (Missing, Corrupt):
+                pass  # the store is another one now, or was repaired
         return self._snapshots.find(pointer.snapshot)
+
+    def _noted(self, path: str, pointer: Pointer) -> SnapshotRef | None:
+        """Where rote put or saved the snapshot from here; the store is not asked whether it is there still."""
+        return next((base for base in self._workspace.bases(path) if base.id == pointer.snapshot), None)
 
     def checkout(
         self,
@@ -171,7 +175,7 @@ class Data:
         return [(p, self._brought(p, pointer, force)) for p, pointer in chosen.items()]
 
     def _brought(self, path: str, pointer: Pointer, force: bool) -> Brought:
-        ref = self.locate(path, pointer)
+        ref = self._noted(path, pointer) or self._snapshots.find(pointer.snapshot)
         try:
             return self.bring(path, ref, force=force)
         except (NotFound, Corrupt):

@@ -126,12 +126,16 @@ class Registry:
         force. Moving it to where it is changes nothing. Raises Missing, BadName, UsageError."""
         versions.alias(alias)
         wanted = self.get(model, version)
+        target: Target | None = None
 
         def decide(now: Channel | None) -> Target | None:
+            nonlocal target
             there = now is not None and now.version == wanted.version
-            return None if there else Target(wanted.version, wanted.snapshot)
+            target = None if there else Target(wanted.version, wanted.snapshot)
+            return target
 
-        return self._must_stay(self.channels.move(model, alias, decide, why))
+        channel = self.channels.move(model, alias, decide, why)
+        return self._must_stay(channel) if target else channel
 
     def rollback(self, model: str, alias: str = "prod", *, to: str | None = None, why: str = "") -> Channel:
         """Point the alias back: at the version it named before, or at `to`, which it must have named once; returns the

@@ -33,7 +33,6 @@ def stats_command(ctx: click.Context, quick: bool, json_: bool) -> None:
     click.echo(
         f"{count(found.snapshots, 'snapshot')} of {count(found.files, 'file')}: {size(found.logical)} when checked out"
     )
-    _show_saved(found)
     if found.owners:
         _show_owners(found.owners)
     if found.oldest:
@@ -44,6 +43,7 @@ def stats_command(ctx: click.Context, quick: bool, json_: bool) -> None:
         )
     if found.open_txns:
         click.echo(f"{count(found.open_txns, 'write')} under way or given up")
+    _show_saved(found)
 
 
 def _show_saved(found: StoreFigures) -> None:
