@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from place import Place
 from servers.fixtures import azurite, leave_out, moto, nginx, rgw, s3rver, say_left_out
 
 __all__ = ["azurite", "moto", "nginx", "rgw", "s3rver"]
+
+# A shell starts what it puts in the background with SIGINT ignored, and so would every process of the tests be.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Everyday runs try the same examples every time, so that a red run means a change; `make test-heavy` looks further.
 # No deadline: seconds are never asserted.
