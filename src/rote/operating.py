@@ -18,7 +18,8 @@ from rote.plan import Plan, Why
 from rote.planning import Planner
 from rote.record import Run
 from rote.results import LastResults
-from rote.runner import Parts, Runner, RunOutcome
+from rote.runner import Parts, Runner
+from rote.runrecord import RunOutcome
 from rote.stagework import Stagework
 from rote.wiring import Wiring
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from rote.registry import ModelSummary
     from rote.releasing import Released
     from rote.revisions import Differences, Revisions
-    from rote.runner import RunOutcome
+    from rote.runrecord import RunOutcome
     from rote.samples import Samples
     from rote.stats import StoreFigures
     from rote.usage import Budget, Usage

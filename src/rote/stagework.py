@@ -220,8 +220,10 @@ class Stagework:
         *,
         log: Callable[[bytes], None],
         started: Callable[[Process], None],
+        environment: Mapping[str, str] = {},
     ) -> Done:
-        """Run the command and look at what it left. `started` gets the process, to be able to stop it.
+        """Run the command, with `environment` besides what all stages get, and look at what it left. `started` gets the
+        process, to be able to stop it.
 
         Raises Failure.
         """
@@ -233,7 +235,8 @@ class Stagework:
             del tail[:-_TAIL]
 
         cwd = os.path.normpath(os.path.join(self._workspace.root, stage.wdir))
-        process = executor.start(stage.cmd, cwd=cwd, env=self._environment, output=output)
+        env = {**self._environment, **environment}
+        process = executor.start(stage.cmd, cwd=cwd, env=env, output=output)
         started(process)
         exit = process.wait()
         if exit.stopped:

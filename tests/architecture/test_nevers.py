@@ -21,6 +21,7 @@ LAWS = {
     "shuffling",
     "query", "querysql", "pickles", "redaction", "rooted", "metrics", "retention", "mirroring", "planes", "tensors",
     "usage",
+    "scheduling",
 }  # fmt: skip
 PORTS = {"ports"}
 SERVICES = {
@@ -31,6 +32,9 @@ SERVICES = {
     "marking", "collecting", "trash", "tidying", "repacking", "gc",
     "delivery", "reading", "committing", "outcomes", "composing", "locating", "noding", "outcomes",
     "copying", "carrying", "presence", "aliasing", "agreed", "repairing", "piecework", "probing",
+    "underway",
+    "attempt",
+    "runrecord",
 }  # fmt: skip
 ADAPTERS = {"stores", "executors", "worktree", "landing", "machine", "vcs", "clock"}
 WIRING = {

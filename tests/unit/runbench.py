@@ -19,7 +19,8 @@ from rote.ports import ObjectStore, Silence
 from rote.record import Run, StageOutcome
 from rote.results import LastResults, Results
 from rote.roots import Roots
-from rote.runner import Parts, Runner, RunOutcome
+from rote.runner import Parts, Runner
+from rote.runrecord import RunOutcome
 from rote.runs import Runs
 from rote.snapshots import Snapshots
 from rote.stagework import Stagework

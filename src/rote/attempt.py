@@ -1,0 +1,121 @@
+"""One attempt at a stage that has to be done: from making way for its outs to what it left, or how it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from typing import Protocol
+
+import msgspec
+
+from rote.committing import Item
+from rote.errors import RoteError
+from rote.ids import RunId
+from rote.outcomes import done, failed
+from rote.pipeline import Stage
+from rote.ports import Executor, Process, Progress
+from rote.record import StageOutcome
+from rote.stagekey import Inputs
+from rote.stagework import Done, Stagework, label_of
+from rote.underway import Underway
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """A stage that has to be done: what it is made of, in which run, why, and where its output goes. `replace` if its
+    result takes the place of one in force."""
+
+    stage: Stage
+    inputs: Inputs
+    run: RunId
+    why: str
+    log: Callable[[bytes], None]
+    replace: bool = False
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """What became of a stage; without an outcome, `trouble` is what came between."""
+
+    stage: Stage
+    outcome: StageOutcome | None
+    trouble: BaseException | None = None
+    item: Item | None = None
+    """What is to be saved."""
+
+
+class Companion(Protocol):
+    """Goes along with every attempt at a stage and helps it: takes checkpoints and brings them back, traces, limits."""
+
+    def along(self, task: Task) -> AbstractContextManager[Aid]:
+        """Entered when the way for the stage's outs is free and its command is about to start, left when the command
+        is over and its outs were looked at (with the exception, if it failed). Must be thread-safe."""
+
+
+class Aid(Protocol):
+    """What a companion does for one attempt."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Variables for the command, besides its own."""
+
+    def started(self, process: Process) -> None:
+        """The command runs."""
+
+
+class Attempts:
+    """Does stages, one `make` each. Thread-safe for stages that do not depend on each other."""
+
+    def __init__(
+        self,
+        work: Stagework,
+        executor: Executor,
+        underway: Underway,
+        progress: Progress,
+        companions: Sequence[Companion] = (),
+    ) -> None:
+        self._work = work
+        self._executor = executor
+        self._underway = underway
+        self._progress = progress
+        self._companions = companions
+
+    def make(self, task: Task) -> Ended:
+        """Do the stage. That it failed is in the outcome; its partial outs are put aside then."""
+        stage, key = task.stage, task.inputs.key()
+        label = label_of(task.run, stage)
+        self.say_aside(stage, self._work.clear(stage, label))
+        try:
+            left = self._once(task)
+        except RoteError as e:
+            aside = self._work.put_aside(stage, label)
+            return Ended(stage, failed(stage, key, e, aside))
+        why = task.why
+        if left.changed:
+            why = f"{left.changed} was changed meanwhile, so this is not kept as a result"
+        item = Item(
+            stage=stage.name, key=None if left.changed else key, inputs=task.inputs, done=left,
+            replace=task.replace,
+        )  # fmt: skip
+        return Ended(stage, done(stage, key, left, why), item=item)
+
+    def _once(self, task: Task) -> Done:
+        with ExitStack() as stack:
+            aids = [stack.enter_context(companion.along(task)) for companion in self._companions]
+            environment = {name: value for aid in aids for name, value in aid.environment.items()}
+
+            def started(process: Process) -> None:
+                self._underway.started(task.stage.name, process)
+                for aid in aids:
+                    aid.started(process)
+
+            try:
+                return self._work.execute(
+                    task.stage, task.inputs, self._executor,
+                    log=task.log, started=started, environment=environment,
+                )  # fmt: skip
+            finally:
+                self._underway.ended(task.stage.name)
+
+    def say_aside(self, stage: Stage, places: list[str]) -> None:
+        """Tell where things were put: what somebody wrote over an out is not taken away without a word."""
+        for place in places:
+            self._progress.say(f"{stage.name}: what was in the place of an out is in {place} now")
