@@ -11,11 +11,11 @@ from rote import conditional, founding
 from rote.aliasing import Aliases
 from rote.carrying import JOBS, Carried, Carrier
 from rote.errors import Corrupt, Missing, NotFound, RoteError, StoreError, UsageError
+from rote.livelog import unpack_segment
 from rote.mirroring import Selection, Verdict, judge, misspelt, relocated
 from rote.ports import Clock, Meta, ObjectStore, Progress, Silence
 from rote.presence import Hints, Presence, Source
 from rote.record import Root, StoreInfo
-from rote.recording import unpack_segment
 from rote.rooted import is_root
 from rote.roots import Roots, held
 from rote.snapshot import SnapshotRef

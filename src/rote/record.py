@@ -11,6 +11,7 @@ from rote.snapshot import SnapshotRef
 
 PENDING, LIVE, TOMBSTONE = "pending", "live", "tombstone"
 OPEN, COMMITTED, ABORTED = "open", "committed", "aborted"
+RUNNING, FINISHED, FAILED, STOPPED, PAUSED = "running", "finished", "failed", "stopped", "paused"
 
 
 class StoreInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +126,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of `runs/<id>/record`. `state` is running | finished | failed | stopped. Times are UTC, ISO 8601."""
+    """Body of `runs/<id>/record`. `state` is running | finished | failed | stopped | paused. Times: UTC."""
 
     id: RunId
     state: str
@@ -156,6 +157,15 @@ class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
     passed: bool
     why: str = ""
 
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked of a run, so that another can go on with it. Without `targets`: the whole pipeline."""
+
+    targets: list[str] = []
+    jobs: int = 1
+    force: bool = False
+    keep_going: bool = False
+
+
 
 class VersionFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file of a version: `path` in the version, its size in bytes and its digest."""
@@ -177,6 +187,42 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     commit: str | None
     metrics: dict[str, Any] = {}
     params: dict[str, dict[str, Any]] = {}
+    asked: Request | None = None
+    resumes: RunId | None = None
+    """The run that this one goes on with."""
+
+
+class Sign(msgspec.Struct, frozen=True, kw_only=True):
+    """A sign of life of a run under way: the first item of `runs/<id>/now`. `every` is in seconds."""
+
+    n: int
+    nonce: str
+    after: int
+    """The number of the last segment that there was; the log in the same object comes right after it."""
+    every: float
+    at: str
+    host: str = ""
+    running: list[str] = []
+    done: int = 0
+    of: int = 0
+
+
+class Stop(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asked a run to end, and when; `now`: its stages are killed at once."""
+
+    by: str
+    at: str
+    now: bool = False
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """The object `runs/<id>/ask`: what others ask of a run under way."""
+
+    format: int = 1
+    stop: Stop | None = None
+    watch: int = 0
+    """One more each time that somebody says they are following the log."""
+    nonce: str = ""
     gates: list[GateVerdict] = []
     released: str
     by: str

@@ -7,16 +7,19 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 
 import msgspec
 
 from rote import conditional
 from rote.encoding import with_check
-from rote.errors import BadName, Missing, UsageError
+from rote.errors import BadName, Missing, StoreError, UsageError
 from rote.ids import RunId, TxnId, name, nearest, run_id, shown, stage_name
+from rote.livelog import LOG, Item, ask_key, live_prefix, now_key, unpack_now, unpack_segment
+from rote.pacing import FOLDER, Pace
 from rote.ports import Clock, ObjectStore
-from rote.record import LIVE, OPEN, Run
-from rote.recording import LOG, Recorder, clean, live_prefix, record_key, unpack_segment
+from rote.record import LIVE, OPEN, RUNNING, STOPPED, Run
+from rote.recording import Recorder, clean, record_key
 from rote.redaction import redact
 from rote.roots import Roots, decoded, held
 from rote.transactions import Transactions
@@ -43,6 +46,7 @@ class Runs:
         *,
         folder: str = os.path.join(".rote", "runs"),
         secrets: Iterable[str] = (),
+        pace: Pace = FOLDER,
     ) -> None:
         self._store = store
         self._roots = roots
@@ -50,6 +54,7 @@ class Runs:
         self._clock = clock
         self._folder = folder
         self._secrets = tuple(secrets)
+        self.pace = pace
 
     def new_id(self) -> RunId:
         """The id of a run that begins now. Of its last six digits three are the fraction of the second, so that runs
@@ -64,23 +69,42 @@ class Runs:
         with self._transactions.begin() as write:
             write.root(record_key(run.id), clean(run, self._secrets), [])
             write.commit()
+        return self._recorder(run, 0)
+
+    def folder(self, id: RunId) -> str:
+        """Where this machine keeps what belongs to a run that it makes."""
+        return os.path.join(self._folder, id)
+
+    def _recorder(self, run: Run, segments: int) -> Recorder:
         return Recorder(
-            self._store, self._transactions, run.id, os.path.join(self._folder, run.id), self._secrets
-        )
+            self._store, self._transactions, run.id, self.folder(run.id), self._secrets, clock=self._clock,
+            pace=self.pace, host=run.host.name if run.host else "", segments=segments,
+        )  # fmt: skip
 
     def bury(self, id: RunId, why: str) -> None:
-        """Record that a run which still counts as running was cut off; nothing if it ended, or never began."""
+        """Record that a run which still counts as running was cut off; nothing if it ended, or never began. What of
+        its log is on this machine and not in the store is sent; what was only for the time under way goes."""
         try:
             run = self.get(id)
         except Missing:
             return
-        if run.state == "running":
+        if run.state == RUNNING:
             ended = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock.now()))
-            cut = msgspec.structs.replace(run, state="stopped", ended=ended, error=why)
-            recorder = Recorder(
-                self._store, self._transactions, id, os.path.join(self._folder, id), self._secrets
-            )
+            cut = msgspec.structs.replace(run, state=STOPPED, ended=ended, error=why)
+            sent: dict[str, int] = {}
+            segments = 0
+            local = self._local(id)
+            for meta in self._store.list(live_prefix(id)) if local else ():
+                segments += 1
+                for item in self._said(meta.key):
+                    sent[item.stage] = sent.get(item.stage, 0) + len(item.data)
+            recorder = self._recorder(cut, segments)
+            for stage, _ in local:
+                recorder.spool.adopt(stage, sent.get(stage, 0))
             recorder.finish(cut)
+            for key in (now_key(id), ask_key(id)):
+                with suppress(StoreError):  # a collector takes it away one day
+                    self._store.delete(key)
 
     def get(self, id: RunId) -> Run:
         """The record of a run. Raises Missing, Corrupt, TooNew."""
@@ -129,14 +153,19 @@ class Runs:
             stage_name(stage)
         run = self.get(id)
         sent: dict[str, int] = {}
+        segments = 0
         for meta in self._store.list(live_prefix(id)):
-            for item in unpack_segment(self._store.get(meta.key).data, meta.key):
-                if item.kind != LOG:
-                    continue
+            segments += 1
+            for item in self._said(meta.key):
                 sent[item.stage] = sent.get(item.stage, 0) + len(item.data)
                 if stage in (None, item.stage):
                     yield item.data
-        for one, path in self._local(id):
+        local = self._local(id)
+        for item in self._tail(id, segments) if run.state == RUNNING and not local else ():
+            sent.setdefault(item.stage, 0)
+            if stage in (None, item.stage):
+                yield item.data
+        for one, path in local:
             if stage in (None, one):
                 yield from _rest(path, sent.get(one, 0))
                 sent.setdefault(one, 0)
@@ -222,6 +251,18 @@ class Runs:
             where=self._store.url,
             next=f"did you mean {close}?" if close else "rote runs",
         )
+
+    def _said(self, key: str) -> list[Item]:
+        """The pieces of log in a segment."""
+        return [item for item in unpack_segment(self._store.get(key).data, key) if item.kind == LOG]
+
+    def _tail(self, id: RunId, segments: int) -> list[Item]:
+        """The log that is in no segment yet."""
+        found = conditional.look(self._store, now_key(id))
+        if found is None:
+            return []
+        now = unpack_now(found.data, now_key(id))
+        return now.items if now.sign.after == segments else []
 
     def _local(self, id: RunId) -> list[tuple[str, str]]:
         folder = os.path.join(self._folder, id)

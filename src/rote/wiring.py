@@ -253,6 +253,7 @@ class Wiring:
 
     @cached_property
     def runs(self) -> Runs:
+        from rote.pacing import BUCKET, FOLDER  # on demand
         from rote.runs import Runs  # on demand
 
         return Runs(
@@ -262,6 +263,7 @@ class Wiring:
             self.clock,
             folder=os.path.join(self.own, "runs"),
             secrets=self.secrets,
+            pace=BUCKET if "://" in self.store.url else FOLDER,
         )
 
     @cached_property

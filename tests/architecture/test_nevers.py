@@ -20,7 +20,7 @@ LAWS = {
     "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "gates", "versions", "readback",
     "shuffling",
     "query", "querysql", "pickles", "redaction", "rooted", "metrics", "retention", "mirroring", "planes", "tensors",
-    "usage",
+    "usage", "pacing",
     "scheduling",
 }  # fmt: skip
 PORTS = {"ports"}
@@ -28,7 +28,7 @@ SERVICES = {
     "packs", "packing", "piecing", "ingest", "identity", "known", "snapshots", "transactions", "conditional", "fence",
     "roots", "founding", "probe", "check", "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",
     "spots", "fetching", "samples",
-    "interrupts", "recording", "runs", "comparing", "catalogue", "registry", "releasing", "modelfiles", "channels",
+    "interrupts", "recording", "runs", "livelog", "spool", "waking", "pulse", "comparing", "catalogue", "registry", "releasing", "modelfiles", "channels",
     "marking", "collecting", "trash", "tidying", "repacking", "gc",
     "delivery", "reading", "committing", "outcomes", "composing", "locating", "noding", "outcomes",
     "copying", "carrying", "presence", "aliasing", "agreed", "repairing", "piecework", "probing",
@@ -81,7 +81,7 @@ ONLY_IN = {
     "pyfastcdc": {"chunking"},
     "obstore": {"stores"},
     "boto3": {"stores"},
-    "zstandard": {"nodes", "packs", "packing", "ingest", "snapshots", "recording", "carrying", "probing"},
+    "zstandard": {"nodes", "packs", "packing", "ingest", "snapshots", "livelog", "carrying", "probing"},
     "socket": {"machine", "worktree", "stores"},
 }
 

@@ -7,10 +7,10 @@ from modelbench import BY, Bench, Files, noise
 from rote.copying import Copied, Copying
 from rote.encoding import without_check
 from rote.ids import Digest, StageKey
+from rote.livelog import LOG, Item, pack_segment
 from rote.mirroring import select
 from rote.ports import ObjectStore
 from rote.record import DataRoot, Result, Run, StageOutcome
-from rote.recording import LOG, Item, pack_segment
 from rote.results import needs_of, result_key
 from rote.roots import Roots
 from rote.snapshot import SnapshotRef

@@ -10,8 +10,9 @@ import pytest
 from rote.encoding import with_check
 from rote.errors import BadName, Conflict, Corrupt, Missing, RoteError, StoreUnavailable, UsageError
 from rote.ids import Digest, SnapshotId
+from rote.livelog import LOG, MAGIC, Item, pack_segment, unpack_segment
 from rote.record import LIVE, Commit, Root, Run, StageOutcome
-from rote.recording import LOG, MAGIC, Item, needs_of, pack_segment, unpack_segment
+from rote.recording import needs_of
 from rote.snapshot import SnapshotRecord, SnapshotRef
 from rote.stores.memory import MemoryStore
 from run_worlds import World, plant
@@ -107,7 +108,7 @@ def test_a_killed_run_keeps_its_log_on_this_machine(world: World) -> None:
     run = world.run(state="running")
     recorder = world.runs.start(run)
     recorder.log("a", b"sent\n")
-    recorder._send()
+    recorder.pulse._seal()
     recorder.log("a", b"not sent\n")
     # no finish: the process is gone
     assert b"".join(world.runs.logs(run.id)) == b"sent\nnot sent\n"
