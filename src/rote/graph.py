@@ -96,6 +96,11 @@ def check_outs(stages: Mapping[str, Stage]) -> None:
                 )
 
 
+def _meet(one: str, two: str) -> bool:
+    one, two = fold(one), fold(two)
+    return one == two or one.startswith(two + "/") or two.startswith(one + "/")
+
+
 def _twice(first: Stage, one: str, second: Stage, two: str) -> GraphError:
     move = "every out needs a place of its own: rename one of them, or join the stages"
     if one != two:
@@ -168,15 +173,14 @@ def _between(user: Stage, maker: Stage) -> str:
 def needed(stages: Mapping[str, Stage], targets: Collection[str] = ()) -> list[str]:
     """The targets and all they need, in the order of `order`; without targets, every stage.
 
-    A target is a stage's name, or the path of an out or of something in one. Raises ConfigError with the nearest name
-    if it is neither.
+    A target is what `stages_of` takes. Raises ConfigError with the nearest name if it is nothing of that.
     """
     whole = order(stages)
     if not targets:
         return whole
     wanted = needs(stages)
     found: set[str] = set()
-    waiting = [stage_of(stages, target) for target in targets]
+    waiting = [name for target in targets for name in stages_of(stages, target)]
     while waiting:
         name = waiting.pop()
         if name not in found:
@@ -185,18 +189,27 @@ def needed(stages: Mapping[str, Stage], targets: Collection[str] = ()) -> list[s
     return [name for name in whole if name in found]
 
 
-def stage_of(stages: Mapping[str, Stage], target: str) -> str:
-    """The stage of this name, or the one that makes this path or the out it lies in.
+def stages_of(stages: Mapping[str, Stage], target: str) -> list[str]:
+    """The stages that a target means: the one of this name; all that were made from an entry of this name (`train` for
+    `train@a`, `train@b`); all of a pipeline file (`sub/rote.yaml`); or the one that makes this path or the out that it
+    lies in. Before the name of a stage may stand its file or the file's folder: `sub/rote.yaml:train`, `sub:train`.
 
     Raises ConfigError with the nearest name.
     """
-    if target in stages:
-        return target
+    plain = _without_file(target)
+    if plain in stages:
+        return [plain]
+    group = [name for name in stages if name.startswith(f"{plain}@")]
+    if group:
+        return group
+    of_file = [stage.name for stage in stages.values() if stage.at.file == target]
+    if of_file:
+        return of_file
     for stage in stages.values():
         if any(target == out.path or target.startswith(out.path + "/") for out in stage.outs):
-            return stage.name
+            return [stage.name]
     paths = [out.path for stage in stages.values() for out in stage.outs]
-    near = nearest(target, [*stages, *paths])
+    near = nearest(plain, [*stages, *paths])
     known = ", ".join(list(stages)[:20]) + (", …" if len(stages) > 20 else "")
     raise ConfigError(
         f"no stage is called {shown(target)}, and none makes it"
@@ -204,6 +217,26 @@ def stage_of(stages: Mapping[str, Stage], target: str) -> str:
         where="rote.yaml",
         next=f"name one of: {known}" if stages else "write a stage into rote.yaml first",
     )
+
+
+def _without_file(target: str) -> str:
+    """`sub/rote.yaml:train` -> `sub:train`, `rote.yaml:train` -> `train`."""
+    place, colon, name = target.rpartition(":")
+    folder, _, file = place.rpartition("/")
+    if not colon or file not in ("rote.yaml", "dvc.yaml"):
+        return target
+    return f"{folder}:{name}" if folder else name
+
+
+def stage_of(stages: Mapping[str, Stage], target: str) -> str:
+    """The one stage that a target means. Raises ConfigError, also if it means several."""
+    found = stages_of(stages, target)
+    if len(found) > 1:
+        raise ConfigError(
+            f"{shown(target)} means {len(found)} stages", where="rote.yaml",
+            next=f"name one of: {', '.join(found[:20])}{', …' if len(found) > 20 else ''}",
+        )  # fmt: skip
+    return found[0]
 
 
 def after(stages: Mapping[str, Stage], names: Collection[str]) -> list[str]:

@@ -27,7 +27,9 @@ _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _TXN = re.compile(r"\d{8}T\d{6}-[0-9a-f]{16}\Z")
 _RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
-_STAGE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@-]{0,99}\Z")
+_STAGE = re.compile(r"(?:[ -9;-~]+:)?[A-Za-z0-9_][A-Za-z0-9._-]*(?:@[ -~]*)?\Z")
+_PLAIN_STAGE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@-]{0,99}\Z")
+_LONGEST_STAGE = 200
 
 
 def digest(text: str) -> Digest:
@@ -73,10 +75,23 @@ def name(text: str, what: str = "name") -> str:
 
 
 def stage_name(text: str) -> str:
-    """Parse a stage's name: letters, digits, `.`, `_`, `-`, `@`, at most 100. Raises BadName."""
-    if not _STAGE.match(text):
+    """Parse a stage's name: letters, digits, `.`, `_`, `-`; after an `@` any ASCII text (the item of `foreach`); before
+    a `:` the folder of its pipeline file. At most 200 characters. Raises BadName."""
+    if len(text) > _LONGEST_STAGE or not _STAGE.match(text):
         raise BadName(f"not a valid stage name: {shown(text)}")
     return text
+
+
+def stage_file(stage: str) -> str:
+    """The stage's name as the name of a file or folder; no two stages have the same."""
+    if _PLAIN_STAGE.match(stage):
+        return stage
+    encoded = "".join(c if c.isalnum() or c in "._@-" else f"%{ord(c):02x}" for c in stage)
+    if len(encoded) <= _LONGEST_STAGE:
+        return encoded
+    import hashlib  # names this long are rare
+
+    return f"{encoded[:100]}%{hashlib.sha256(stage.encode()).hexdigest()[:32]}"
 
 
 def shown(text: str, limit: int = 80) -> str:

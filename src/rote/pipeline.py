@@ -32,6 +32,10 @@ class Out(msgspec.Struct, frozen=True):
 
     path: str
     kind: str = "out"
+    persist: bool = False
+    """It stays in place when the stage begins, which goes on from what is there."""
+    cache: bool = True
+    """It is kept in the store. Otherwise it lies in the working tree alone, and git may track it."""
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +102,10 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     store: str | None = None
     cache: ReadCache | None = None
     budget: Limits | None = None
+    named: tuple[str, ...] = ()
+    """Params files whose values stand in the pipeline itself, because templates name them."""
+    files: tuple[str, ...] = ("rote.yaml",)
+    """The pipeline files, the one at the root first."""
 
 
 Values = Mapping[str, Mapping[str, Any]]

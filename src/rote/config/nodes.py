@@ -18,12 +18,21 @@ KINDS = {
 
 class Node:
     """One value: `value` is a dict of name -> Node, a list of Nodes, or a scalar. `line` counts from 1; `text` is a
-    scalar as written; `start` and `end` are where it stands in the file, in characters. `lines` has each key's line."""
+    scalar as written; `start` and `end` are where it stands in the file, in characters. `lines` has each key's line.
+    A text is `settled` once its templates are resolved: what looks like one then is meant literally."""
 
-    __slots__ = ("end", "line", "lines", "plain", "start", "text", "value")
+    __slots__ = ("end", "line", "lines", "plain", "settled", "start", "text", "value")
 
     def __init__(
-        self, value: Any, line: int, start: int = 0, end: int = 0, text: str = "", *, plain: bool = False
+        self,
+        value: Any,
+        line: int,
+        start: int = 0,
+        end: int = 0,
+        text: str = "",
+        *,
+        plain: bool = False,
+        settled: bool = False,
     ) -> None:
         self.value: Any = value
         self.line = line
@@ -31,12 +40,17 @@ class Node:
         self.end = end
         self.text = text
         self.plain = plain
+        self.settled = settled
         self.lines: dict[str, int] = {}
 
     @property
     def kind(self) -> str:
         """What it is, in words."""
         return "nothing" if self.value is None else KINDS[type(self.value)]
+
+    def having(self, value: Any) -> Node:
+        """A mapping or list at the same place with another content."""
+        return Node(value, self.line, self.start, self.end, self.text)
 
     def bare(self) -> Any:
         """The value without places: dicts, lists and scalars. Shared parts (YAML's anchors) stay shared."""

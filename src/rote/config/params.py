@@ -72,8 +72,9 @@ def surprises(root: str, files: Iterable[str]) -> list[str]:
 
 
 def files_of(pipeline: Pipeline) -> list[str]:
-    """Every params file that a stage names, in the order of the pipeline."""
-    return list(dict.fromkeys(param.file for stage in pipeline.stages.values() for param in stage.params))
+    """Every params file that a stage or a template names, in the order of the pipeline."""
+    files = dict.fromkeys(param.file for stage in pipeline.stages.values() for param in stage.params)
+    return list(files | dict.fromkeys(pipeline.named))
 
 
 def of(root: str, pipeline: Pipeline, overrides: Sequence[overriding.Override] = ()) -> Values:
@@ -90,6 +91,9 @@ def of(root: str, pipeline: Pipeline, overrides: Sequence[overriding.Override] =
                 continue
             at = At(stage.at.file, stage.at.line, f"stages.{stage.name}.params")
             values[file] = read_one(root, file, at)
+    for file in pipeline.named:
+        if file not in values and file.endswith(SUFFIXES):
+            values[file] = read_one(root, file)
     found = overriding.apply(values, overrides)
     check(pipeline, found)
     return found

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from rote import gates as gates_law
 from rote import graph
-from rote.config import budgeting, caching, places, stages, yamltext
+from rote.config import budgeting, caching, places, stagefiles, yamltext
 from rote.config.nodes import Node
 from rote.config.refusal import refused
 from rote.config.section import Section
+from rote.config.sources import Sources
 from rote.config.vocabulary import ELSEWHERE, MODEL, TOP
 from rote.errors import BadName
 from rote.ids import name as model_name
@@ -17,27 +19,24 @@ from rote.ids import shown
 from rote.pipeline import Gate, Model, Pipeline, Stage
 
 FILE: Final = "rote.yaml"
+BELOW: Final = ("vars", "stages")
+"""What a rote.yaml in a subfolder may say."""
 
 
-def read(text: str, file: str = FILE) -> Pipeline:
+def read(text: str, file: str = FILE, sources: Sources | None = None) -> Pipeline:
     """The whole pipeline, found sound: every key known, every value of its type, the stages orderable, no two outs in
-    each other's way. Nothing at all is an empty pipeline. Raises ConfigError."""
+    each other's way. Nothing at all is an empty pipeline. `sources` reads the other files. Raises ConfigError."""
+    sources = sources or Sources(None, {file: text.encode()})
     node = yamltext.read(text, file)
     if node.value is None:
         return Pipeline()
-    if not isinstance(node.value, dict):
-        top = Section(node, file, "")
-        raise refused(
-            top.at(), f"expected a mapping with {', '.join(TOP)}, found {node.kind}", "write stages: …"
-        )
-    top = Section(node, file, "")
-    for key in node.value:
-        if key not in TOP and key in ELSEWHERE:
-            raise refused(
-                top.at(key), f"unknown key {shown(key)}; expected one of: {', '.join(TOP)}", ELSEWHERE[key]
-            )
+    top = _top(node, file)
     top.known(tuple(TOP), "rote.yaml")
-    found = {name: stages.read(name, section) for name, section in top.sections("stages", "stages")}
+    found = stagefiles.read(top, ".", sources)
+    files = [file]
+    for folder, below in _below(top, sources):
+        found |= stagefiles.read(below, folder, sources)
+        files.append(below.file)
     graph.check_outs(found)
     graph.order(found)
     gates = _gates(top)
@@ -50,7 +49,52 @@ def read(text: str, file: str = FILE) -> Pipeline:
         store=top.text("store") or None,
         cache=caching.read(top),
         budget=budgeting.read(top),
+        named=tuple(name for name, data in sources.seen.items() if data is not None and name not in files),
+        files=tuple(files),
     )
+
+
+def _top(node: Node, file: str) -> Section:
+    top = Section(node, file, "")
+    if not isinstance(node.value, dict):
+        raise refused(
+            top.at(), f"expected a mapping with {', '.join(TOP)}, found {node.kind}", "write stages: …"
+        )
+    for key in node.value:
+        if key not in TOP and key in ELSEWHERE:
+            raise refused(
+                top.at(key), f"unknown key {shown(key)}; expected one of: {', '.join(TOP)}", ELSEWHERE[key]
+            )
+    return top
+
+
+def _below(top: Section, sources: Sources) -> Iterator[tuple[str, Section]]:
+    """The pipeline files of `pipelines`, each with its folder."""
+    seen: dict[str, int] = {}
+    for text, node in top.texts("pipelines"):
+        at = top.at("pipelines", node)
+        folder = places.path(text.removesuffix(f"/{FILE}"), ".", at, "pipeline")
+        if folder in seen:
+            raise refused(
+                at, f"{shown(folder)} stands here twice; first in line {seen[folder]}", "list it once"
+            )
+        seen[folder] = node.line
+        file = f"{folder}/{FILE}"
+        if sources.read(file) is None:
+            raise refused(at, f"there is no file {file}", f"write {file}, or take it out of `pipelines`")
+        content = yamltext.read(sources.text(file), file)
+        if content.value is None:
+            continue
+        below = _top(content, file)
+        for key in below.node.value:
+            if key in TOP and key not in BELOW:
+                raise refused(
+                    below.at(key),
+                    f"`{key}` belongs to the rote.yaml at the project's root",
+                    f"move it to {FILE}",
+                )
+        below.known(BELOW, "a rote.yaml in a subfolder")
+        yield folder, below
 
 
 def _gates(section: Section) -> tuple[Gate, ...]:

@@ -42,6 +42,6 @@ def path(text: str, wdir: str, at: At, what: str) -> str:
     return joined
 
 
-def folder(text: str, at: At) -> str:
-    """A `wdir`: a folder of the project, or `.` for its root. Raises ConfigError."""
-    return "." if posixpath.normpath(text) == "." else path(text, ".", at, "wdir")
+def folder(text: str, at: At, base: str = ".") -> str:
+    """A `wdir`, written relative to `base`: a folder of the project, or `.` for its root. Raises ConfigError."""
+    return "." if posixpath.normpath(posixpath.join(base, text)) == "." else path(text, base, at, "wdir")

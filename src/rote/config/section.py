@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
+from rote.config.expressions import is_in
 from rote.config.nodes import Node
 from rote.config.refusal import refused, unknown
 from rote.config.scalars import surprise
-from rote.config.vocabulary import LATER
 from rote.errors import ConfigError
 from rote.ids import shown
 from rote.pipeline import At
-
-_TEMPLATE = re.compile(r"(?<!\\)\$\{")
 
 
 class Section:
@@ -35,12 +32,6 @@ class Section:
         for name in self.node.value:
             if name in names:
                 continue
-            if name in LATER:
-                raise refused(
-                    self.at(name),
-                    f"{LATER[name]} comes with a later version of rote",
-                    "write the stages out, one by one",
-                )
             raise unknown(self.at(name), name, names, owner)
 
     def wrong(self, name: str, node: Node, expected: str) -> ConfigError:
@@ -77,11 +68,11 @@ class Section:
             raise self.wrong(name, node, expected)
         if not node.value.strip():
             raise refused(self.at(name, node), f"expected {expected}, found an empty one", None)
-        if _TEMPLATE.search(node.value):
+        if not node.settled and is_in(node.value):
             raise refused(
                 self.at(name, node),
-                "templating with ${…} comes with a later version of rote",
-                "write the value itself; for a shell variable write $NAME, or \\${NAME}",
+                "a template stands here; templates are for stages only",
+                "write the value itself",
             )
         return node.value
 

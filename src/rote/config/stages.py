@@ -20,38 +20,35 @@ from rote.pipeline import At, Out, Param, Stage
 _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _NAMES: Final = tuple(STAGE)
 
-# Options of outs in dvc.yaml that change nothing here: every out is kept in the store, what git tracks stays in git,
-# and how a plot is drawn is not part of a result.
+# Options of outs in dvc.yaml that change nothing here: how a plot is drawn is not part of a result.
 _HARMLESS: Final = frozenset([
-    "cache", "push", "desc", "type", "labels", "meta", "x", "y", "x_label", "y_label", "title", "template", "header",
+    "push", "desc", "type", "labels", "meta", "x", "y", "x_label", "y_label", "title", "template", "header",
 ])  # fmt: skip
 _REFUSED: Final = {
-    "persist": (
-        "outs that stay in place while the stage runs come with a later version of rote",
-        "remove `persist`",
-    ),
     "remote": ("rote has one store", "remove `remote`; `rote config` shows the store"),
-    "checkpoint": ("checkpoints come with a later version of rote", "remove `checkpoint`"),
+    "checkpoint": ("an out is either a result or a checkpoint", "remove `checkpoint`"),
 }
+_MEANT: Final = ("cache", "persist")
+_ABOUT_REMOTES: Final = frozenset(["remote", "push"])
 
 
-def read(name: str, section: Section) -> Stage:
-    """One stage. Raises ConfigError."""
+def read(name: str, section: Section, folder: str = ".", *, dvc: bool = False) -> Stage:
+    """One stage of the pipeline file in `folder`, without templates; `dvc`: of a dvc.yaml. Raises ConfigError."""
     at = section.at()
     try:
         stage_name(name)
     except BadName as e:
         raise refused(
-            at, e.what, "a stage's name is letters, digits, '.', '_', '-' and '@', at most 100"
+            at, e.what, "a stage's name is letters, digits, '.', '_', '-', and ASCII text after an '@', at most 200"
         ) from e
-    section.known(_NAMES, "a stage")
-    wdir = places.folder(section.text("wdir", "."), section.at("wdir"))
+    section.known((*_NAMES, "meta") if dvc else _NAMES, "a stage")
+    wdir = places.folder(section.text("wdir", "."), section.at("wdir"), folder)
     stage = Stage(
         name=name,
         cmd=_commands(section),
         deps=_deps(section, wdir),
         params=_params(section, wdir),
-        outs=tuple(_outs(section, wdir)),
+        outs=tuple(_outs(section, wdir, dvc)),
         frozen=section.flag("frozen"),
         always_changed=section.flag("always_changed"),
         wdir=wdir,
@@ -67,7 +64,7 @@ def read(name: str, section: Section) -> Stage:
 
 
 def _commands(section: Section) -> tuple[str, ...]:
-    commands = tuple(text.replace("\\${", "${") for text, _ in section.texts("cmd"))
+    commands = tuple(text for text, _ in section.texts("cmd"))
     if not commands:
         raise refused(section.at(), "this stage has no `cmd`; expected a command line", "write cmd: COMMAND")
     return commands
@@ -86,21 +83,25 @@ def _deps(section: Section, wdir: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _outs(section: Section, wdir: str) -> Iterator[Out]:
+def _outs(section: Section, wdir: str, dvc: bool) -> Iterator[Out]:
     for key, kind in (("outs", "out"), ("metrics", "metrics"), ("plots", "plots")):
         for place, node in section.items(key, "paths"):
-            text = _option(section, place, node) if isinstance(node.value, dict) else None
-            if text is None:
+            options: dict[str, bool] = {}
+            if isinstance(node.value, dict):
+                text, options = _option(section, place, node, dvc)
+            else:
                 text = section.string(place, node, "text (a path)")
             at = section.at(place, node)
             path = places.path(text, wdir, at, kind if kind == "out" else f"{kind} file")
             if path in ("rote.yaml", "rote.local.yaml") or path.endswith(".rote"):
                 raise refused(at, f"{shown(path)} is a file of rote's own", "choose another path for the out")
-            yield Out(path, kind)
+            # Metrics and plots are reports: small, and part of what a result is.
+            cached = options.get("cache", True) or kind != "out"
+            yield Out(path, kind, options.get("persist", False), cached)
 
 
-def _option(section: Section, place: str, node: Node) -> str:
-    """The path of an out that is written as `{path: {option: value}}`."""
+def _option(section: Section, place: str, node: Node, dvc: bool) -> tuple[str, dict[str, bool]]:
+    """The path of an out that is written as `{path: {option: value}}`, and those of its options that mean something."""
     if len(node.value) != 1:
         raise refused(
             section.at(place, node),
@@ -108,19 +109,28 @@ def _option(section: Section, place: str, node: Node) -> str:
             "begin each with `- `",
         )
     [(text, options)] = node.value.items()
+    meant: dict[str, bool] = {}
     if options.value is None:
-        return str(text)
+        return str(text), meant
+    if isinstance(options.value, list) and dvc:
+        return str(text), meant  # how a plot is drawn, several times
     if not isinstance(options.value, dict):
         raise section.wrong(f"{place}.{text}", options, "a mapping of options")
     for name, value in options.value.items():
         at = At(section.file, options.lines[name], f"{section.key}.{place}.{text}.{name}")
-        if name in _REFUSED and value.value not in (False, None):
+        if name in _MEANT:
+            if not isinstance(value.value, bool):
+                raise section.wrong(f"{place}.{text}.{name}", value, "true or false")
+            meant[name] = value.value
+        elif dvc and name in _ABOUT_REMOTES:
+            continue
+        elif name in _REFUSED and value.value not in (False, None):
             raise refused(at, *_REFUSED[name])
-        if name == "push" and value.value is False:
-            raise refused(at, "every out is kept in the store", "remove `push: false`")
-        if name not in _HARMLESS and name not in _REFUSED:
-            raise unknown(at, name, sorted(_HARMLESS), "an out")
-    return str(text)
+        elif name == "push" and value.value is False:
+            raise refused(at, "every out is kept in the store", "remove `push: false`, or write `cache: false`")
+        elif name not in _HARMLESS and name not in _REFUSED:
+            raise unknown(at, name, sorted([*_HARMLESS, *_MEANT]), "an out")
+    return str(text), meant
 
 
 def _params(section: Section, wdir: str) -> tuple[Param, ...]:

@@ -18,6 +18,7 @@ _OUT: Final = {
 }
 _OUTS: Final = {"type": "array", "items": _OUT}
 _TEXTS: Final = {"oneOf": [{"type": "string", "minLength": 1}, {**PATHS, "minItems": 1}]}
+_VARS: Final = {"type": "array", "items": {"type": ["string", "object"]}}
 _GATES: Final = {"type": "array", "items": {"type": "string", "minLength": 1}}
 
 STAGE: Final[dict[str, tuple[dict[str, Any], str]]] = {
@@ -52,6 +53,15 @@ STAGE: Final[dict[str, tuple[dict[str, Any], str]]] = {
         "Names of environment variables whose values decide the stage's result.",
     ),
     "desc": ({"type": "string"}, "What the stage is for, for people."),
+    "vars": (_VARS, "Values that this stage's templates may name: FILE, FILE:KEY,KEY, or a mapping."),
+    "matrix": (
+        {"oneOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": ["array", "string"]}}]},
+        "Lists of values: one stage for each combination of them, with ${item.NAME} and ${key}.",
+    ),
+}
+EVERY: Final[dict[str, tuple[dict[str, Any], str]]] = {
+    "foreach": ({"type": ["array", "object", "string"]}, "What to go through: one stage for each item, with `do`."),
+    "do": ({"type": "object"}, "The stage to make for each item of `foreach`, with ${item} and ${key}."),
 }
 MODEL: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "files": (_TEXTS, "Files and folders that a version holds. Required."),
@@ -86,7 +96,9 @@ TOP: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "store": ({"type": "string", "minLength": 1}, "Where everything is kept: a folder or a URL."),
     "cache": (_CACHE, "The read cache: its folder, and its size such as 20 GB (0: none)."),
     "budget": (_BUDGET, "What the store's plan allows in a month: a plan's name, or limits."),
+    "vars": (_VARS, "Values that templates may name, besides those in params.yaml: FILE, FILE:KEY,KEY, or a mapping."),
     "stages": ({"type": "object"}, "The pipeline's stages by name."),
+    "pipelines": (PATHS, "Folders with a rote.yaml of their own, whose stages belong to this pipeline."),
     "gates": (_GATES, "Conditions on metrics that every model must meet before it may be released."),
     "models": ({"type": "object"}, "What is released, by name."),
 }
@@ -98,14 +110,6 @@ LOCAL: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "cache": (_CACHE, "The read cache on this machine; goes before the one in rote.yaml, key by key."),
     "budget": (_BUDGET, "The plan that is declared on this machine; goes before the one in rote.yaml."),
 }
-
-LATER: Final = {
-    "vars": "templating with `vars` and `${}`",
-    "foreach": "`foreach`",
-    "do": "`foreach` with `do`",
-    "matrix": "`matrix`",
-}
-"""Keys of dvc.yaml that a later version of rote will know, and what they are about."""
 
 ELSEWHERE: Final = {
     "metrics": "metrics are listed in the stage that makes them: stages.NAME.metrics",
@@ -123,8 +127,10 @@ ELSEWHERE: Final = {
 def schema() -> dict[str, Any]:
     """A JSON schema (draft 2020-12) of rote.yaml, for editors."""
     top = _properties(TOP)
-    top["stages"]["additionalProperties"] = _object(STAGE, ["cmd"])
-    top["stages"]["propertyNames"] = {"pattern": "^[A-Za-z0-9_][A-Za-z0-9._@-]{0,99}$"}
+    stage, every = _object(STAGE, ["cmd"]), _object(EVERY, ["foreach", "do"])
+    every["properties"]["do"] = {**stage, "description": EVERY["do"][1]}
+    top["stages"]["additionalProperties"] = {"if": {"required": ["foreach"]}, "then": every, "else": stage}
+    top["stages"]["propertyNames"] = {"pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]*(@[ -~]*)?$", "maxLength": 200}
     top["models"]["additionalProperties"] = _object(MODEL, ["files"])
     top["models"]["propertyNames"] = {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"}
     return {
@@ -140,7 +146,7 @@ def keys() -> list[str]:
     """Every key there is, dotted, as the documentation names it."""
     return [
         *TOP,
-        *(f"stages.NAME.{key}" for key in STAGE),
+        *(f"stages.NAME.{key}" for key in [*STAGE, *EVERY]),
         *(f"models.NAME.{key}" for key in MODEL),
         *(f"rote.local.yaml: {key}" for key in LOCAL),
     ]

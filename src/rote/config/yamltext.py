@@ -262,6 +262,8 @@ class _Reader:
             return refused(At(self.file, line, self._key()), what, "replace the tab by spaces")
         if "mapping values are not allowed" in problem:
             problem += " (text that has ': ' in it needs quotes; or the line is indented wrongly)"
+        if "${" in here:
+            problem += " (a template inside {…} or […] needs quotes)"
         begun = getattr(e, "context_mark", None)
         context = getattr(e, "context", None)
         since = f", {context} that begins in line {begun.line + 1}" if begun and context else ""

@@ -129,7 +129,8 @@ class TestTheCache:
         (tmp_path / ".rote").mkdir()
         (tmp_path / "rote.yaml").write_text(WHOLE)
         assert config.load(str(tmp_path)) == config.load(str(tmp_path)) == pipelines.read(WHOLE)
-        Parsed(str(tmp_path / ".rote/cache")).put("pipeline", WHOLE.encode(), Pipeline(store="planted"))
+        planted = {"pipeline": Pipeline(store="planted"), "others": {}}
+        Parsed(str(tmp_path / ".rote/cache")).put("pipeline", WHOLE.encode(), planted)
         assert config.load(str(tmp_path)).store == "planted"
 
     def test_an_edit_of_the_same_size_and_time_is_seen(self, tmp_path: Path) -> None:
