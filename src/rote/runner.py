@@ -12,15 +12,17 @@ from rote.attempt import Attempts, Companion, Ended, Task
 from rote.committing import Committer
 from rote.errors import Missing, RoteError, Stopped
 from rote.graph import needed, needs
+from rote.halting import Halt, Halting
 from rote.ids import RunId, SnapshotId
 from rote.interrupts import Interrupts, Mailbox
 from rote.outcomes import BAD, text_of
 from rote.pipeline import Pipeline, Stage
 from rote.planning import GONE, frozen_result
 from rote.ports import Clock, Executor, Progress, Silence
+from rote.pulse import Far
 from rote.record import Result, Run, StageOutcome
 from rote.results import Last, LastResults, Results, inputs_of
-from rote.runrecord import RunOutcome, RunRecord
+from rote.runrecord import Begun, RunOutcome, RunRecord
 from rote.runs import Runs
 from rote.scheduling import Schedule
 from rote.stagekey import Inputs
@@ -33,7 +35,8 @@ GRACE = 10.0
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a runner works with. `describe` makes the record of a run that begins now (asked at most once);
+    """What a runner works with. `describe` makes the record of a run that begins now (asked at most once), and `begun`
+    is called when it is in the store;
     `companions` go along with each stage that is done."""
 
     pipeline: Pipeline
@@ -45,6 +48,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     last: LastResults
     clock: Clock
     describe: Callable[[], Run]
+    begun: Callable[[Begun], None] = lambda begun: None
     progress: Progress = msgspec.field(default_factory=Silence)
     grace: float = GRACE
     companions: Sequence[Companion] = ()
@@ -56,11 +60,11 @@ class Runner:
     def __init__(self, parts: Parts) -> None:
         self._p = parts
         self._stages = parts.pipeline.stages
-        self._events: Mailbox[Ended | str] = Mailbox()
+        self._events: Mailbox[Ended | Halt] = Mailbox()
         self._outcomes: dict[str, StageOutcome] = {}
         self._made: dict[str, SnapshotId] = {}
         self._lock = threading.Lock()
-        self._stops = 0  # signals that came
+        self._count = 0  # of the stages that are wanted
         self._inline = False
         self._trouble: BaseException | None = None
         self._force = False
@@ -70,7 +74,10 @@ class Runner:
         self._attempts = Attempts(
             parts.work, parts.executor, self._underway, parts.progress, parts.companions
         )
-        self._record = RunRecord(parts.runs, parts.last, parts.clock, parts.describe, self._committer)
+        self._halting = Halting(self._events.put, self._underway, parts.progress.say)
+        self._record = RunRecord(
+            parts.runs, parts.last, parts.clock, parts.describe, self._committer, begun=self._begun
+        )
 
     def run(
         self,
@@ -79,8 +86,10 @@ class Runner:
         jobs: int = 1,
         force: bool = False,
         keep_going: bool = False,
+        deadline: float | None = None,
     ) -> RunOutcome:
         """Run `targets` (stages, or paths of outs; none: all) and what they need, up to `jobs` stages at a time.
+        It is paused in time to be over in `deadline` seconds.
 
         A stage that fails is in the outcome. Raises ConfigError before anything is done, StoreError, and Stopped if
         it was interrupted for the third time.
@@ -88,17 +97,18 @@ class Runner:
         self._force = force
         wanted = needs(self._stages)
         order = needed(self._stages, targets)
+        self._count = len(order)
         began = self._p.clock.monotonic()
         self._p.progress.start("running", len(order), "stages")
         try:
-            with Interrupts(self._interrupted, self._events.descriptor):
+            with Interrupts(self._interrupted, self._events.descriptor), self._halting.until(deadline):
                 self._loop(Schedule(order, wanted, jobs=jobs), wanted, keep_going)
                 for outcome in self._record.saved(self._outcomes):
                     self._note(outcome)
                 return self._record.finish(
                     [self._outcomes[name] for name in order],
                     seconds=self._p.clock.monotonic() - began,
-                    stopped=bool(self._stops),
+                    halt=self._halting.first,
                     makers=self._makers,
                     trouble=self._trouble,
                 )
@@ -126,8 +136,8 @@ class Runner:
             if not schedule.busy:
                 break
             event = self._events.get()
-            if isinstance(event, str):
-                self._stop(event)
+            if isinstance(event, Halt):
+                self._halting.act(event)
             else:
                 self._settle(schedule, self._taken(event))
         for name in schedule.waiting:
@@ -135,7 +145,7 @@ class Runner:
             self._note(self._never(name, wanted))
 
     def _never(self, name: str, wanted: Mapping[str, tuple[str, ...]]) -> StageOutcome:
-        if self._stops:
+        if self._halting:
             return StageOutcome(stage=name, outcome="stopped", why="it was not started")
         makers = [m for m in wanted[name] if m in self._outcomes and self._outcomes[m].outcome in BAD]
         first = [o.stage for o in self._outcomes.values() if o.outcome == "failed"]
@@ -143,7 +153,7 @@ class Runner:
         return StageOutcome(stage=name, outcome="blocked", why=why)
 
     def _ending(self, keep_going: bool) -> bool:
-        return bool(self._stops or self._trouble) or (self._failed and not keep_going)
+        return bool(self._halting or self._trouble) or (self._failed and not keep_going)
 
     def _begin(self, stage: Stage) -> StageOutcome | None:
         """The outcome if nothing has to be done; otherwise a worker is started."""
@@ -244,14 +254,16 @@ class Runner:
     # ---- in the main thread ------------------------------------------------------------------------------------
 
     def _interrupted(self, name: str) -> None:
-        self._stops += 1
-        self._events.put(name)
-        if self._inline or self._stops > 2:
+        self._halting.signal(name)
+        if self._inline or self._halting.signals > 2:
             raise Stopped(f"stopped by {name}")
 
-    def _stop(self, name: str) -> None:
-        if self._underway.tell() == 1:
-            self._p.progress.say(f"{name}: the stages are told to end; once more kills them")
+    def _begun(self, begun: Begun) -> None:
+        begun.recorder.attend(self._halting.asked, self._far)
+        self._p.begun(begun)
+
+    def _far(self) -> Far:
+        return Far(running=self._underway.stages, done=len(self._outcomes), of=self._count)
 
     def _taken(self, ended: Ended) -> StageOutcome:
         name = ended.stage.name

@@ -10,10 +10,11 @@ import msgspec
 
 from rote.committing import Committer, Item, moment
 from rote.errors import Missing
+from rote.halting import Halt
 from rote.ids import RunId
 from rote.outcomes import BAD, keys_of, text_of
 from rote.ports import Clock
-from rote.record import Run, StageOutcome
+from rote.record import FAILED, FINISHED, Run, StageOutcome
 from rote.recording import Recorder
 from rote.results import LastResults
 from rote.runs import Runs
@@ -46,13 +47,17 @@ class RunRecord:
         clock: Clock,
         describe: Callable[[], Run],
         committer: Callable[[RunId], Committer],
+        *,
+        begun: Callable[[Begun], None] = lambda begun: None,
     ) -> None:
-        """`describe` makes the record of a run that begins now, and is asked at most once."""
+        """`describe` makes the record of a run that begins now, and is asked at most once; `begun` is told when it is
+        in the store."""
         self._runs = runs
         self._last = last
         self._clock = clock
         self._describe = describe
         self._committer = committer
+        self._tell = begun
         self._lock = threading.Lock()
         self._begun: Begun | None = None
         self._items: dict[str, Item] = {}
@@ -63,6 +68,7 @@ class RunRecord:
             if self._begun is None:
                 run = self._describe()
                 self._begun = Begun(run, self._runs.start(run), self._committer(run.id))
+                self._tell(self._begun)
             return self._begun
 
     def save(self, item: Item) -> None:
@@ -81,20 +87,18 @@ class RunRecord:
         stages: list[StageOutcome],
         *,
         seconds: float,
-        stopped: bool,
+        halt: Halt | None,
         makers: set[RunId],
         trouble: BaseException | None = None,
     ) -> RunOutcome:
-        """Write the record. `makers` are the runs that made what was hit; `trouble` is raised once it is written."""
+        """Write the record. `halt` is why the run ended before it was done, if it did. `makers` are the runs that made what was hit; `trouble` is raised once it is written."""
         ok = not trouble and not any(o.outcome in BAD for o in stages)
-        if self._begun is None and ok and not stopped:
+        if self._begun is None and ok and not halt:
             former = self._former(stages, makers)
             if former is not None:
                 return RunOutcome(run=former, recorded=False, stages=stages, ok=True)
         begun = self.begin()
-        run = self._ended(
-            begun.run, stages, "stopped" if stopped and not ok else "finished" if ok else "failed"
-        )
+        run = self._ended(begun.run, stages, None if ok else halt, ok)
         run = msgspec.structs.replace(run, seconds=round(seconds, 3))
         begun.recorder.finish(run)
         if trouble is not None:
@@ -103,14 +107,15 @@ class RunRecord:
             self._last.put_run(keys_of(stages), run.id)
         return RunOutcome(run=run, recorded=True, stages=stages, ok=ok)
 
-    def _ended(self, run: Run, stages: Sequence[StageOutcome], state: str) -> Run:
+    def _ended(self, run: Run, stages: Sequence[StageOutcome], halt: Halt | None, ok: bool) -> Run:
         metrics: dict[str, Any] = {}
         for outcome in stages:
             metrics.update(outcome.metrics)
         bad = [f"{o.stage}: {o.why}" for o in stages if o.outcome == "failed"]
+        state = FINISHED if ok else halt.state if halt else FAILED
         return msgspec.structs.replace(
             run, state=state, ended=moment(self._clock), metrics=metrics, stages=list(stages),
-            error="" if state == "finished" else "\n".join(bad),
+            error="" if ok else "\n".join([*([halt.why] if halt else []), *bad]),
         )  # fmt: skip
 
     def _former(self, stages: list[StageOutcome], makers: set[RunId]) -> Run | None:

@@ -93,7 +93,7 @@ class Runs:
             cut = msgspec.structs.replace(run, state=STOPPED, ended=ended, error=why)
             sent: dict[str, int] = {}
             segments = 0
-            local = self._local(id)
+            local = self.local(id)
             for meta in self._store.list(live_prefix(id)) if local else ():
                 segments += 1
                 for item in self._said(meta.key):
@@ -160,14 +160,14 @@ class Runs:
                 sent[item.stage] = sent.get(item.stage, 0) + len(item.data)
                 if stage in (None, item.stage):
                     yield item.data
-        local = self._local(id)
+        local = self.local(id)
         for item in self._tail(id, segments) if run.state == RUNNING and not local else ():
             sent.setdefault(item.stage, 0)
             if stage in (None, item.stage):
                 yield item.data
         for one, path in local:
             if stage in (None, one):
-                yield from _rest(path, sent.get(one, 0))
+                yield from rest(path, sent.get(one, 0))
                 sent.setdefault(one, 0)
         known = {outcome.stage for outcome in run.stages} | set(sent)
         if stage is not None and stage not in known:
@@ -264,7 +264,8 @@ class Runs:
         now = unpack_now(found.data, now_key(id))
         return now.items if now.sign.after == segments else []
 
-    def _local(self, id: RunId) -> list[tuple[str, str]]:
+    def local(self, id: RunId) -> list[tuple[str, str]]:
+        """Stage and path of each log that this machine keeps of a run that it made."""
         folder = os.path.join(self._folder, id)
         try:
             names = sorted(os.listdir(folder))
@@ -273,7 +274,8 @@ class Runs:
         return [(n.removesuffix(".log"), os.path.join(folder, n)) for n in names if n.endswith(".log")]
 
 
-def _rest(path: str, start: int) -> Iterator[bytes]:
+def rest(path: str, start: int) -> Iterator[bytes]:
+    """What is in a file from `start` on."""
     try:
         with open(path, "rb") as file:
             file.seek(start)

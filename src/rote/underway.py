@@ -17,6 +17,12 @@ class Underway:
         self._processes: dict[str, Process] = {}
         self._told = 0  # how often running stages were told to end
 
+    @property
+    def stages(self) -> list[str]:
+        """The stages whose command runs."""
+        with self._lock:
+            return list(self._processes)
+
     def started(self, stage: str, process: Process) -> None:
         """The stage's command runs."""
         with self._lock:
