@@ -12,12 +12,15 @@ from rote._version import __version__
 from rote.errors import RoteError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from os import PathLike
+
     from rote.founded import Founded
     from rote.ports import Progress
     from rote.project import Project
     from rote.samples import Samples
 
-__all__ = ["Project", "RoteError", "__version__", "dataset", "init", "open", "schema"]
+__all__ = ["Project", "RoteError", "__version__", "checkpoint", "dataset", "init", "open", "schema"]
 
 
 def open(
@@ -57,6 +60,16 @@ def dataset(
     if project is not None and "://" not in path:
         path = str(found.root / path)
     return found.dataset(path, rev, match=match, memory=memory, threads=threads)
+
+
+def checkpoint(path: str | PathLike[str] | Iterable[str | PathLike[str]], step: int | str = "") -> bool:
+    """For training scripts: the checkpoint at `path` (a file, a folder, or several, below the folder that the variable
+    `ROTE_CHECKPOINTS` names) is complete. `step` is what it is called. True if rote will take it; without rote around
+    the script nothing happens, and False is returned. Raises BadPath, RoteError."""
+    # loaded on demand, so that `import rote` stays light
+    from rote.checkmark import checkpoint as mark
+
+    return mark(path, step)
 
 
 def schema() -> dict[str, Any]:

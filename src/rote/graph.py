@@ -96,6 +96,32 @@ def check_outs(stages: Mapping[str, Stage]) -> None:
                 )
 
 
+def check_checkpoints(stages: Mapping[str, Stage]) -> None:
+    """Raise GraphError if a folder for checkpoints and an out, a dep, a params file or another such folder are one
+    path, or lie one inside the other: what a stage writes into it meanwhile must be nothing to anybody else."""
+    folders = [(stage, stage.checkpoints.path) for stage in stages.values() if stage.checkpoints]
+    if not folders:
+        return
+    claims: list[tuple[Stage, str, str]] = [
+        (stage, "folder for checkpoints", path) for stage, path in folders
+    ]
+    for stage in stages.values():
+        claims += [(stage, "out", out.path) for out in stage.outs]
+        claims += [(stage, "dep", path) for path in stage.deps]
+        claims += [(stage, "params file", param.file) for param in stage.params]
+    for stage, path in folders:
+        for other, kind, claimed in claims:
+            if (other.name, kind, claimed) != (stage.name, "folder for checkpoints", path) and _meet(
+                path, claimed
+            ):
+                raise GraphError(
+                    f"the folder for checkpoints {shown(path)} of {_called(stage)} and the {kind} {shown(claimed)}"
+                    f" of {_called(other)} are one path, or lie one inside the other",
+                    [stage, other],
+                    next="give the checkpoints a folder of their own",
+                )
+
+
 def _meet(one: str, two: str) -> bool:
     one, two = fold(one), fold(two)
     return one == two or one.startswith(two + "/") or two.startswith(one + "/")

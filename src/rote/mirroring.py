@@ -158,6 +158,9 @@ def relocated(
                 _relocate(stage.get("outs"), where)
         case "models":
             _relocate(moved, where, ("snapshot",))
+        case "checkpoints":
+            for checkpoint in moved.get("kept") or ():
+                _relocate(checkpoint, where, ("snapshot",))
     return moved
 
 

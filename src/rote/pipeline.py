@@ -38,6 +38,15 @@ class Out(msgspec.Struct, frozen=True):
     """It is kept in the store. Otherwise it lies in the working tree alone, and git may track it."""
 
 
+class CheckpointRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a stage writes its checkpoints (relative to the project's root), how many of the last are kept, and how
+    many seconds lie at least between two that are taken."""
+
+    path: str
+    keep: int = 2
+    every: float = 300.0
+
+
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """One command with what it needs and makes. All paths are relative to the project's root, with `/`."""
 
@@ -53,6 +62,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     wdir: str = "."
     env: tuple[str, ...] = ()
     """Names of environment variables whose values belong to the stage key."""
+    checkpoints: CheckpointRule | None = None
     desc: str = ""
     at: At = At("rote.yaml", 0)
 

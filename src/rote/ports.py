@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from rote.completeness import Stat
 from rote.ids import SnapshotId
 from rote.pointer import Pointer
 from rote.snapshot import Entry, SnapshotRef
@@ -230,6 +231,46 @@ class Workspace(Protocol):
         self, command: str, *, wait: bool = True, say: Callable[[str], None] | None = None
     ) -> AbstractContextManager[None]:
         """Be the only process at work in this tree. If another is: `say` who, and wait; or raise Locked."""
+
+
+class HeldTree(Tree, Protocol):
+    """Files of a folder that others go on working in, held as they were: what is replaced or deleted meanwhile can be
+    read to its end."""
+
+    def is_still(self) -> bool:
+        """Whether no byte of them was changed since they were looked at."""
+
+
+class CheckpointFolder(Protocol):
+    """The folder that a stage writes checkpoints into."""
+
+    @property
+    def full(self) -> str:
+        """Its absolute path."""
+
+    def begin(self, note: bytes) -> str | None:
+        """Make the folder empty, for a stage that starts. What rote did not put there, and no stage that it started
+        (no note lies beside it), is put aside; returns where. `note` is kept until the next `begin`."""
+
+    def note(self) -> bytes | None:
+        """The note of the last stage that had this folder, or None."""
+
+    def keep(self, note: bytes) -> None:
+        """Replace the note."""
+
+    def look(self) -> dict[str, Stat]:
+        """Every regular file in it now, by its path in the folder; links are not followed. What comes and goes while
+        this looks may be in it or not. Empty if the folder is not there."""
+
+    def mark(self) -> bytes | None:
+        """The content of the mark, or None."""
+
+    def writing(self, paths: Iterable[str]) -> set[str]:
+        """Those of `paths` that some process has open for writing; none where the system cannot tell."""
+
+    def hold(self, files: Mapping[str, Stat]) -> AbstractContextManager[HeldTree | None]:
+        """Hold these files; None if one of them is no longer what its stat says. Raises BadPath for names that no
+        snapshot may hold."""
 
 
 class Progress(Protocol):

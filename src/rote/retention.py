@@ -14,6 +14,8 @@ GRACE = 72 * 3600.0
 """Seconds for which whatever is new is left alone, whatever the rules say."""
 RUNNING = 30 * 86_400.0
 """Seconds after which a run that never said how it ended is taken for one that was killed."""
+UNDER_WAY = "it is under way"
+"""Why a run stays that is running, or paused."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +89,7 @@ def decide(
     released = {r.body.get("run"): _version(r.key) for r in standing if r.key.startswith("models/")}
     kept_runs = _runs(runs, rules, released, now)
     used = _used(root for root in runs if kept_runs[root.key].keep)
+    done = {root.key.rpartition("/")[2] for root in standing if root.key.startswith("results/")}
     found = []
     for root in standing:
         match root.key.partition("/")[0]:
@@ -94,6 +97,8 @@ def decide(
                 found.append(kept_runs[root.key])
             case "results":
                 found.append(_result(root, rules, kept_runs, used, now))
+            case "checkpoints":
+                found.append(_checkpoints(root, rules, kept_runs, done, now))
             case "data":
                 found.append(_data(root, rules, pinned, now))
             case _:
@@ -120,12 +125,12 @@ def _run(
     root: Standing, number: int, rules: Rules, released: Mapping[Any, str], now: float
 ) -> tuple[bool, str]:
     id = root.key.split("/")[1]
+    if root.body.get("state") in ("running", "paused") and not is_old(id, now, RUNNING):
+        return True, UNDER_WAY
     if not rules.judges_runs:
         return True, "no rule for runs was given"
     if not is_old(id, now, rules.grace):
         return True, "within the grace period"
-    if root.body.get("state") == "running" and not is_old(id, now, RUNNING):
-        return True, "it is running"
     if root.body.get("tags"):
         return True, "it is tagged"
     if id in released:
@@ -152,6 +157,26 @@ def _result(root: Standing, rules: Rules, runs: Mapping[str, Verdict], used: set
     if root.key.rpartition("/")[2] in used or (maker is not None and maker.keep):
         return Verdict(root.key, True, "a run that stays used it")
     return Verdict(root.key, False, "no run that stays used it")
+
+
+def _checkpoints(
+    root: Standing, rules: Rules, runs: Mapping[str, Verdict], done: set[str], now: float
+) -> Verdict:
+    """They wait for a result. Once that is there nobody needs them, whatever the rules are, unless the stage is just
+    being done again."""
+    run = str(root.body.get("run"))
+    taker = runs.get(f"runs/{run}/record")
+    if taker is not None and taker.why == UNDER_WAY:
+        return Verdict(root.key, True, taker.why)
+    if root.key.rpartition("/")[2] in done:
+        return Verdict(root.key, False, "its stage has a result")
+    if not rules.judges_runs:
+        return Verdict(root.key, True, "no rule for runs was given")
+    if not is_old(root.txn, now, rules.grace):
+        return Verdict(root.key, True, "within the grace period")
+    if taker is not None and taker.keep:
+        return Verdict(root.key, True, "a run that stays took it")
+    return Verdict(root.key, False, "no run that stays took it")
 
 
 def _data(root: Standing, rules: Rules, pinned: frozenset[SnapshotId], now: float) -> Verdict:

@@ -8,7 +8,7 @@ import msgspec
 
 from rote.ids import SnapshotId
 
-PREFIXES = ("data/", "results/", "runs/", "models/")
+PREFIXES = ("checkpoints/", "data/", "results/", "runs/", "models/")
 """Where roots lie."""
 
 
@@ -24,7 +24,7 @@ def is_root(key: str) -> bool:
     """Whether the object under `key` is a root: an envelope that names the snapshots it needs."""
     names = key.split("/")
     match names[0]:
-        case "data" | "results":
+        case "data" | "results" | "checkpoints":
             return len(names) == 3
         case "runs":
             return len(names) == 3 and names[2] == "record"
@@ -41,6 +41,9 @@ def rooted(key: str, body: dict[str, Any], snapshot: SnapshotId) -> Rooted:
             return Rooted(f"data {body.get('path')}", f"rote add --force {body.get('path')}")
         case "results":
             return Rooted(f"result of stage {body.get('stage')}", f"rote run --force {body.get('stage')}")
+        case "checkpoints":
+            stage = body.get("stage")
+            return Rooted(f"checkpoints of stage {stage}", f"rote run {stage} (it starts from an older one, or anew)")
         case "runs":
             stages = [s["stage"] for s in body.get("stages", ()) if _holds(s.get("outs"), snapshot)]
             return Rooted(f"run {names[1]}", " ".join(["rote run --force", *stages]))

@@ -15,7 +15,7 @@ from rote.ports import ObjectStore, Progress, Silence
 from rote.record import Root
 from rote.snapshot import SnapshotRecord, SnapshotRef
 
-KINDS = ("packs", "snapshots", "txns", "results", "runs", "data", "models", "gc", "other")
+KINDS = ("packs", "snapshots", "txns", "results", "runs", "data", "models", "checkpoints", "leases", "gc", "other")
 """What objects are counted by: the first name of their key."""
 MOST = 5
 """How many of the largest and of the oldest are named."""
@@ -175,7 +175,7 @@ def _owner_of(key: str, root: Root) -> tuple[str, str]:
     match names[0]:
         case "data":
             return "data", str(root.body.get("path"))
-        case "results":
+        case "results" | "checkpoints":
             return "stage", str(root.body.get("stage"))
         case "runs":
             return "run", names[1]

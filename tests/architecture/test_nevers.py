@@ -15,18 +15,18 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src" / "rote"
 
-WORDS = {"errors", "ids", "paths", "encoding", "snapshot", "pointer", "pipeline", "record", "_version"}
+WORDS = {"errors", "ids", "paths", "encoding", "snapshot", "pointer", "pipeline", "record", "unfinished", "_version"}
 LAWS = {
     "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "gates", "versions", "readback",
     "shuffling",
     "query", "querysql", "pickles", "redaction", "rooted", "metrics", "retention", "mirroring", "planes", "tensors",
-    "usage", "pacing",
+    "usage", "pacing", "completeness",
     "scheduling",
 }  # fmt: skip
 PORTS = {"ports"}
 SERVICES = {
     "packs", "packing", "piecing", "ingest", "identity", "known", "snapshots", "transactions", "conditional", "fence",
-    "roots", "founding", "probe", "check", "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",
+    "roots", "founding", "probe", "check", "checkpoints", "checkpointing", "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",
     "spots", "fetching", "samples",
     "interrupts", "recording", "runs", "livelog", "spool", "waking", "pulse",
     "control", "vigil", "following", "halting", "comparing", "catalogue", "registry", "releasing", "modelfiles", "channels",
@@ -50,7 +50,7 @@ WIRING = {
     "reaching",
     "spending",
 }
-FACES = {"cli", "client", "filesystem", "torchdata", "__init__", "__main__"}
+FACES = {"checkmark", "cli", "client", "filesystem", "torchdata", "__init__", "__main__"}
 SIDE = {"testing"}
 FLOOR = {
     **dict.fromkeys(WORDS, 0),

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from rote import config
+from rote.attempt import Companion
+from rote.checkpointing import Checkpointing
+from rote.checkpoints import CheckpointStore
+from rote.clock import SystemClock
 from rote.config import overrides, params, reading
 from rote.data import Data
 from rote.executors.local import LocalExecutor
@@ -27,6 +31,7 @@ from rote.stagework import Stagework
 from rote.stores.memory import MemoryStore
 from rote.testing.clock import StillClock
 from rote.transactions import Transactions
+from rote.worktree.checkpoints import CheckpointFolder
 from rote.worktree.workspace import Workspace
 
 BY = "ada@lab"
@@ -54,7 +59,9 @@ class Bench:
             found(self.store, self.clock)
         self.environment = {"PATH": os.environ["PATH"]}
         self.executor = LocalExecutor()
+        self.grace = 600.0
         self.told = Told()
+        self.companions: list[Companion] = []
         self.described = 0
         self.info = read(self.store)
         self.workspace = Workspace(str(root), str(root / ".rote" / "cache"))
@@ -74,6 +81,27 @@ class Bench:
             by=BY,
         )
         self.results = Results(self.roots)
+
+    def watch_checkpoints(self, **options: Any) -> None:
+        """Take the checkpoints of stages, looking all the time, by a real clock."""
+        store = CheckpointStore(
+            self.roots, self.transactions, self.snapshots, self.data,
+            writer=lambda write: SnapshotWriter(self.store, write, known=None, info=self.info),
+            clock=self.clock, by=BY,
+        )  # fmt: skip
+        self.companions.append(
+            Checkpointing(
+                store,
+                self._checkpoint_folder,
+                clock=SystemClock(),
+                progress=self.told,
+                **{"look": 0.02, "quiet": 0.1, **options},
+            )
+        )
+
+    def _checkpoint_folder(self, path: str) -> CheckpointFolder:
+        note = self.root / ".rote" / "cache" / "checkpoints" / path.replace("/", "_")
+        return CheckpointFolder(self.workspace, path, str(note))
 
     # ---- the project's files -----------------------------------------------------------------------------------
 
@@ -113,7 +141,8 @@ class Bench:
                     clock=self.clock,
                     describe=lambda: self._describe(values),
                     progress=self.told,
-                    grace=600.0,
+                    grace=self.grace,
+                    companions=self.companions,
                 )
             ).run(targets, **options)
 

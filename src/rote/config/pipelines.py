@@ -38,6 +38,7 @@ def read(text: str, file: str = FILE, sources: Sources | None = None) -> Pipelin
         found |= stagefiles.read(below, folder, sources)
         files.append(below.file)
     graph.check_outs(found)
+    graph.check_checkpoints(found)
     graph.order(found)
     gates = _gates(top)
     return Pipeline(

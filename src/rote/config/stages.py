@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from rote.config import places
+from rote.config.checkpoints import read as checkpoint_rule
 from rote.config.nodes import Node
 from rote.config.params import SUFFIXES
 from rote.config.refusal import refused, unknown
@@ -53,6 +54,7 @@ def read(name: str, section: Section, folder: str = ".", *, dvc: bool = False) -
         always_changed=section.flag("always_changed"),
         wdir=wdir,
         env=_env(section),
+        checkpoints=checkpoint_rule(section, wdir),
         desc=section.text("desc"),
         at=at,
     )

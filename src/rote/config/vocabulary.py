@@ -19,6 +19,21 @@ _OUT: Final = {
 _OUTS: Final = {"type": "array", "items": _OUT}
 _TEXTS: Final = {"oneOf": [{"type": "string", "minLength": 1}, {**PATHS, "minItems": 1}]}
 _VARS: Final = {"type": "array", "items": {"type": ["string", "object"]}}
+_CHECKPOINTS: Final = {
+    "oneOf": [
+        {"type": "string", "minLength": 1},
+        {
+            "type": "object",
+            "properties": {
+                "path": {"type": "string", "minLength": 1},
+                "keep": {"type": "integer", "minimum": 1, "maximum": 1000},
+                "every": {"type": ["string", "number"]},
+            },
+            "required": ["path"],
+            "additionalProperties": False,
+        },
+    ]
+}
 _GATES: Final = {"type": "array", "items": {"type": "string", "minLength": 1}}
 
 STAGE: Final[dict[str, tuple[dict[str, Any], str]]] = {
@@ -51,6 +66,10 @@ STAGE: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "env": (
         {"type": "array", "items": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}},
         "Names of environment variables whose values decide the stage's result.",
+    ),
+    "checkpoints": (
+        _CHECKPOINTS,
+        "The folder that the command writes checkpoints into; or its path, how many to keep, and how often to take one.",
     ),
     "desc": ({"type": "string"}, "What the stage is for, for people."),
     "vars": (_VARS, "Values that this stage's templates may name: FILE, FILE:KEY,KEY, or a mapping."),

@@ -37,6 +37,10 @@ class Workspace:
     def root(self) -> str:
         return self._places.root
 
+    def full(self, path: str) -> str:
+        """The absolute path. Raises BadPath if it leads out of the project."""
+        return self._places.full(path)
+
     def name(self, path: str, cwd: str | None = None) -> str:
         """A path as a person types it -> relative to the root. Raises BadPath."""
         return self._places.name(path, cwd)
