@@ -125,6 +125,15 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     packages: dict[str, str] = {}
 
 
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked of a run, so that another can go on with it. Without `targets`: the whole pipeline."""
+
+    targets: list[str] = []
+    jobs: int = 1
+    force: bool = False
+    keep_going: bool = False
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Body of `runs/<id>/record`. `state` is running | finished | failed | stopped | paused. Times: UTC."""
 
@@ -146,47 +155,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     stages: list[StageOutcome] = []
     tags: dict[str, str] = {}
     error: str = ""
-
-
-class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What a gate decided: the text as written, the value found, the threshold it was held against."""
-
-    gate: str
-    value: float | None
-    threshold: float | None
-    passed: bool
-    why: str = ""
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked of a run, so that another can go on with it. Without `targets`: the whole pipeline."""
-
-    targets: list[str] = []
-    jobs: int = 1
-    force: bool = False
-    keep_going: bool = False
-
-
-
-class VersionFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file of a version: `path` in the version, its size in bytes and its digest."""
-
-    path: str
-    size: int
-    digest: Digest
-    executable: bool = False
-
-
-class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of `models/<name>/versions/<semver>`: immutable."""
-
-    model: str
-    version: str
-    snapshot: SnapshotRef
-    files: list[VersionFile]
-    run: RunId | None
-    commit: str | None
-    metrics: dict[str, Any] = {}
-    params: dict[str, dict[str, Any]] = {}
     asked: Request | None = None
     resumes: RunId | None = None
     """The run that this one goes on with."""
@@ -223,6 +191,38 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     watch: int = 0
     """One more each time that somebody says they are following the log."""
     nonce: str = ""
+
+
+class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gate decided: the text as written, the value found, the threshold it was held against."""
+
+    gate: str
+    value: float | None
+    threshold: float | None
+    passed: bool
+    why: str = ""
+
+
+class VersionFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of a version: `path` in the version, its size in bytes and its digest."""
+
+    path: str
+    size: int
+    digest: Digest
+    executable: bool = False
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of `models/<name>/versions/<semver>`: immutable."""
+
+    model: str
+    version: str
+    snapshot: SnapshotRef
+    files: list[VersionFile]
+    run: RunId | None
+    commit: str | None
+    metrics: dict[str, Any] = {}
+    params: dict[str, dict[str, Any]] = {}
     gates: list[GateVerdict] = []
     released: str
     by: str
