@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rote._version import __version__
 from rote.errors import RoteError
+from rote.functions import Dep, Metrics, Out, Param, Plots, stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from rote.project import Project
     from rote.samples import Samples
 
-__all__ = ["Project", "RoteError", "__version__", "checkpoint", "dataset", "init", "open", "schema"]
+__all__ = [
+    "Dep", "Metrics", "Out", "Param", "Plots", "Project", "RoteError", "__version__", "checkpoint", "dataset", "init",
+    "open", "schema", "stage",
+]  # fmt: skip
 
 
 def open(

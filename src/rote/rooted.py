@@ -43,7 +43,9 @@ def rooted(key: str, body: dict[str, Any], snapshot: SnapshotId) -> Rooted:
             return Rooted(f"result of stage {body.get('stage')}", f"rote run --force {body.get('stage')}")
         case "checkpoints":
             stage = body.get("stage")
-            return Rooted(f"checkpoints of stage {stage}", f"rote run {stage} (it starts from an older one, or anew)")
+            return Rooted(
+                f"checkpoints of stage {stage}", f"rote run {stage} (it starts from an older one, or anew)"
+            )
         case "runs":
             stages = [s["stage"] for s in body.get("stages", ()) if _holds(s.get("outs"), snapshot)]
             return Rooted(f"run {names[1]}", " ".join(["rote run --force", *stages]))

@@ -15,7 +15,19 @@ from rote.ports import ObjectStore, Progress, Silence
 from rote.record import Root
 from rote.snapshot import SnapshotRecord, SnapshotRef
 
-KINDS = ("packs", "snapshots", "txns", "results", "runs", "data", "models", "checkpoints", "leases", "gc", "other")
+KINDS = (
+    "packs",
+    "snapshots",
+    "txns",
+    "results",
+    "runs",
+    "data",
+    "models",
+    "checkpoints",
+    "leases",
+    "gc",
+    "other",
+)
 """What objects are counted by: the first name of their key."""
 MOST = 5
 """How many of the largest and of the oldest are named."""

@@ -15,7 +15,19 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src" / "rote"
 
-WORDS = {"errors", "ids", "paths", "encoding", "snapshot", "pointer", "pipeline", "record", "unfinished", "_version"}
+WORDS = {
+    "errors",
+    "functions",
+    "ids",
+    "paths",
+    "encoding",
+    "snapshot",
+    "pointer",
+    "pipeline",
+    "record",
+    "unfinished",
+    "_version",
+}
 LAWS = {
     "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "gates", "versions", "readback",
     "shuffling",
@@ -50,7 +62,7 @@ WIRING = {
     "reaching",
     "spending",
 }
-FACES = {"checkmark", "cli", "client", "filesystem", "torchdata", "__init__", "__main__"}
+FACES = {"calling", "checkmark", "cli", "client", "filesystem", "torchdata", "__init__", "__main__"}
 SIDE = {"testing"}
 FLOOR = {
     **dict.fromkeys(WORDS, 0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from typing import Final
 
@@ -35,7 +36,14 @@ def read(text: str, file: str = FILE, sources: Sources | None = None) -> Pipelin
     found = stagefiles.read(top, ".", sources)
     files = [file]
     for folder, below in _below(top, sources):
-        found |= stagefiles.read(below, folder, sources)
+        more = stagefiles.read(below, folder, sources)
+        for name in found.keys() & more.keys():
+            raise refused(
+                more[name].at,
+                f"this makes a stage {shown(name)}, as {found[name].at} does",
+                "rename one of them",
+            )
+        found |= more
         files.append(below.file)
     graph.check_outs(found)
     graph.check_checkpoints(found)
@@ -74,15 +82,19 @@ def _below(top: Section, sources: Sources) -> Iterator[tuple[str, Section]]:
     seen: dict[str, int] = {}
     for text, node in top.texts("pipelines"):
         at = top.at("pipelines", node)
-        folder = places.path(text.removesuffix(f"/{FILE}"), ".", at, "pipeline")
-        if folder in seen:
-            raise refused(
-                at, f"{shown(folder)} stands here twice; first in line {seen[folder]}", "list it once"
-            )
-        seen[folder] = node.line
-        file = f"{folder}/{FILE}"
+        path = places.path(text.removesuffix(f"/{FILE}"), ".", at, "pipeline")
+        if path in seen:
+            raise refused(at, f"{shown(path)} stands here twice; first in line {seen[path]}", "list it once")
+        seen[path] = node.line
+        python = path.endswith(".py")
+        folder, file = (posixpath.dirname(path) or ".", path) if python else (path, f"{path}/{FILE}")
         if sources.read(file) is None:
             raise refused(at, f"there is no file {file}", f"write {file}, or take it out of `pipelines`")
+        if python:
+            from rote.config import functions  # most pipelines are YAML
+
+            yield folder, Section(functions.read(sources.text(file), file), file, "")
+            continue
         content = yamltext.read(sources.text(file), file)
         if content.value is None:
             continue

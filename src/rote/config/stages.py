@@ -40,7 +40,9 @@ def read(name: str, section: Section, folder: str = ".", *, dvc: bool = False) -
         stage_name(name)
     except BadName as e:
         raise refused(
-            at, e.what, "a stage's name is letters, digits, '.', '_', '-', and ASCII text after an '@', at most 200"
+            at,
+            e.what,
+            "a stage's name is letters, digits, '.', '_', '-', and ASCII text after an '@', at most 200",
         ) from e
     section.known((*_NAMES, "meta") if dvc else _NAMES, "a stage")
     wdir = places.folder(section.text("wdir", "."), section.at("wdir"), folder)
@@ -129,7 +131,9 @@ def _option(section: Section, place: str, node: Node, dvc: bool) -> tuple[str, d
         elif name in _REFUSED and value.value not in (False, None):
             raise refused(at, *_REFUSED[name])
         elif name == "push" and value.value is False:
-            raise refused(at, "every out is kept in the store", "remove `push: false`, or write `cache: false`")
+            raise refused(
+                at, "every out is kept in the store", "remove `push: false`, or write `cache: false`"
+            )
         elif name not in _HARMLESS and name not in _REFUSED:
             raise unknown(at, name, sorted([*_HARMLESS, *_MEANT]), "an out")
     return str(text), meant

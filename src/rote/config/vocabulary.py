@@ -74,12 +74,20 @@ STAGE: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "desc": ({"type": "string"}, "What the stage is for, for people."),
     "vars": (_VARS, "Values that this stage's templates may name: FILE, FILE:KEY,KEY, or a mapping."),
     "matrix": (
-        {"oneOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": ["array", "string"]}}]},
+        {
+            "oneOf": [
+                {"type": "string"},
+                {"type": "object", "additionalProperties": {"type": ["array", "string"]}},
+            ]
+        },
         "Lists of values: one stage for each combination of them, with ${item.NAME} and ${key}.",
     ),
 }
 EVERY: Final[dict[str, tuple[dict[str, Any], str]]] = {
-    "foreach": ({"type": ["array", "object", "string"]}, "What to go through: one stage for each item, with `do`."),
+    "foreach": (
+        {"type": ["array", "object", "string"]},
+        "What to go through: one stage for each item, with `do`.",
+    ),
     "do": ({"type": "object"}, "The stage to make for each item of `foreach`, with ${item} and ${key}."),
 }
 MODEL: Final[dict[str, tuple[dict[str, Any], str]]] = {
@@ -115,9 +123,15 @@ TOP: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "store": ({"type": "string", "minLength": 1}, "Where everything is kept: a folder or a URL."),
     "cache": (_CACHE, "The read cache: its folder, and its size such as 20 GB (0: none)."),
     "budget": (_BUDGET, "What the store's plan allows in a month: a plan's name, or limits."),
-    "vars": (_VARS, "Values that templates may name, besides those in params.yaml: FILE, FILE:KEY,KEY, or a mapping."),
+    "vars": (
+        _VARS,
+        "Values that templates may name, besides those in params.yaml: FILE, FILE:KEY,KEY, or a mapping.",
+    ),
     "stages": ({"type": "object"}, "The pipeline's stages by name."),
-    "pipelines": (PATHS, "Folders with a rote.yaml of their own, whose stages belong to this pipeline."),
+    "pipelines": (
+        PATHS,
+        "Folders with a rote.yaml of their own, and Python files with stages; all is one pipeline.",
+    ),
     "gates": (_GATES, "Conditions on metrics that every model must meet before it may be released."),
     "models": ({"type": "object"}, "What is released, by name."),
 }
