@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from rote.completeness import Stat
-from rote.ids import SnapshotId
+from rote.ids import Digest, SnapshotId
 from rote.pointer import Pointer
 from rote.snapshot import Entry, SnapshotRef
 
@@ -273,6 +273,30 @@ class CheckpointFolder(Protocol):
         snapshot may hold."""
 
 
+class Files(Protocol):
+    """Single files and folders of the working tree as a stage reads them: by content and by name. Paths are relative to
+    the project's root; one that leads out of it is a path at which nothing is. Links are followed. Thread-safe."""
+
+    def digest(self, path: str) -> Digest | None:
+        """The digest of a file's bytes; None if no readable file is there. An unchanged file is not read again."""
+
+    def stamp(self, path: str) -> tuple[int, ...] | None:
+        """mtime and ctime in ns, inode and size of a file now; None if none is there."""
+
+    def names(self, path: str, besides: list[str]) -> list[str] | None:
+        """The names in a folder without `besides` and those that are never told, sorted; None if there is no
+        folder."""
+
+    def modules(self, path: str, sought: list[str]) -> list[str]:
+        """The entries of a folder that Python could take for one of these modules, sorted."""
+
+    def moment(self) -> int:
+        """The file system's time, in ns: what changes from now on has a ctime that is not before it."""
+
+    def save(self) -> None:
+        """Remember for next time what was read."""
+
+
 class Progress(Protocol):
     """Where work reports how far it is. Called often: an implementation draws at most some times a second."""
 
@@ -327,37 +351,13 @@ class Exit(msgspec.Struct, frozen=True):
     code: int
     seconds: float
     stopped: bool = False
-    exceeded: str = ""
-    """The bound that it went beyond, and was ended for: `timeout` or `memory`; or `machine`: the kernel ended it,
-    because the machine (or what this process may have of it) had no memory left."""
-    peak: int = 0
-    """The most bytes of memory that were seen; 0 if nobody looked."""
-    left: bool = False
-    """Whether a process of the command could not be ended: it waits for a disk that does not answer."""
-
-
-class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command may use: seconds, and bytes of memory for it and all its children together. None: no bound."""
-
-    timeout: float | None = None
-    memory: int | None = None
-    grace: float = 10.0
-    """Seconds between TERM and KILL for one that is out of time."""
-
-
-class Capacity(msgspec.Struct, frozen=True, kw_only=True):
-    """What the place has where stages run: processors, bytes of memory, and GPUs by the names that CUDA knows."""
-
-    cpus: float
-    memory: int
-    gpus: tuple[str, ...] = ()
 
 
 class Process(Protocol):
     """A command under way."""
 
     def wait(self) -> Exit:
-        """Block until the command and all the processes that it started are over."""
+        """Block until the command and its whole process group are over."""
 
     def stop(self, grace: float = 10.0) -> None:
         """Ask the process group to end (TERM), and end it (KILL) after `grace` seconds. Safe from any thread, and to
@@ -368,26 +368,13 @@ class Executor(Protocol):
     """Where a stage's command runs."""
 
     def start(
-        self,
-        cmd: Sequence[str],
-        *,
-        cwd: str,
-        env: Mapping[str, str],
-        output: Callable[[bytes], None],
-        bounds: Bounds = Bounds(),
+        self, cmd: Sequence[str], *, cwd: str, env: Mapping[str, str], output: Callable[[bytes], None]
     ) -> Process:
-        """Start command lines, one after the other until one fails, in one process group of their own. What goes beyond
-        its `bounds` is ended.
+        """Start command lines, one after the other until one fails, in one process group of their own.
 
         `output` receives what they write (stdout and stderr as one stream), in order, from another thread. Raises
         StageFailed if the shell cannot be started.
         """
-
-    def capacity(self) -> Capacity:
-        """What there is for all stages together."""
-
-    def unbounded(self, bounds: Bounds) -> str:
-        """Why one of the bounds cannot be kept here, in words; empty if all can."""
 
 
 class Committed(Protocol):

@@ -15,17 +15,16 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src" / "rote"
 
-WORDS = {"errors", "ids", "paths", "encoding", "snapshot", "pointer", "pipeline", "record", "unfinished", "_version", "foreign"}
+WORDS = {"errors", "ids", "paths", "encoding", "snapshot", "pointer", "pipeline", "record", "unfinished", "_version"}
 LAWS = {
     "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "gates", "versions", "readback",
     "shuffling",
     "query", "querysql", "pickles", "redaction", "rooted", "metrics", "retention", "mirroring", "planes", "tensors",
-    "usage", "dvcsums", "ignoring", "pacing", "completeness",
+    "usage", "pacing", "completeness",
     "scheduling",
 }  # fmt: skip
-PORTS = {"ports", "foreignports"}
+PORTS = {"ports"}
 SERVICES = {
-    "taking", "pinning",
     "packs", "packing", "piecing", "ingest", "identity", "known", "snapshots", "transactions", "conditional", "fence",
     "roots", "founding", "probe", "check", "checkpoints", "checkpointing", "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",
     "spots", "fetching", "samples",
@@ -38,7 +37,7 @@ SERVICES = {
     "attempt",
     "runrecord",
 }  # fmt: skip
-ADAPTERS = {"stores", "executors", "worktree", "landing", "machine", "vcs", "clock", "dvc"}
+ADAPTERS = {"stores", "executors", "worktree", "landing", "machine", "vcs", "clock"}
 WIRING = {
     "config",
     "project",
@@ -50,7 +49,6 @@ WIRING = {
     "exchanging",
     "reaching",
     "spending",
-    "dvcwiring",
 }
 FACES = {"checkmark", "cli", "client", "filesystem", "torchdata", "__init__", "__main__"}
 SIDE = {"testing"}

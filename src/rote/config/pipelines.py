@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
 from rote import gates as gates_law
 from rote import graph
 from rote.config import budgeting, caching, places, stagefiles, yamltext
@@ -37,6 +39,8 @@ def read(text: str, file: str = FILE, sources: Sources | None = None) -> Pipelin
     for folder, below in _below(top, sources):
         found |= stagefiles.read(below, folder, sources)
         files.append(below.file)
+    if top.flag("strict"):
+        found = {name: msgspec.structs.replace(stage, strict=True) for name, stage in found.items()}
     graph.check_outs(found)
     graph.check_checkpoints(found)
     graph.order(found)
