@@ -126,6 +126,8 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     """Params files whose values stand in the pipeline itself, because templates name them."""
     files: tuple[str, ...] = ("rote.yaml",)
     """The pipeline files, the one at the root first."""
+    dvc: bool = False
+    """The stages are those of dvc.yaml files, and DVC's pins and records are read."""
 
 
 Values = Mapping[str, Mapping[str, Any]]

@@ -15,16 +15,17 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src" / "rote"
 
-WORDS = {"errors", "ids", "paths", "encoding", "snapshot", "pointer", "pipeline", "record", "unfinished", "_version"}
+WORDS = {"errors", "ids", "paths", "encoding", "snapshot", "pointer", "pipeline", "record", "unfinished", "_version", "foreign"}
 LAWS = {
     "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "gates", "versions", "readback",
     "shuffling",
     "query", "querysql", "pickles", "redaction", "rooted", "metrics", "retention", "mirroring", "planes", "tensors",
-    "usage", "pacing", "completeness",
+    "usage", "dvcsums", "ignoring", "pacing", "completeness",
     "scheduling",
 }  # fmt: skip
-PORTS = {"ports"}
+PORTS = {"ports", "foreignports"}
 SERVICES = {
+    "taking", "pinning",
     "packs", "packing", "piecing", "ingest", "identity", "known", "snapshots", "transactions", "conditional", "fence",
     "roots", "founding", "probe", "check", "checkpoints", "checkpointing", "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",
     "spots", "fetching", "samples",
@@ -37,7 +38,7 @@ SERVICES = {
     "attempt",
     "runrecord",
 }  # fmt: skip
-ADAPTERS = {"stores", "executors", "worktree", "landing", "machine", "vcs", "clock"}
+ADAPTERS = {"stores", "executors", "worktree", "landing", "machine", "vcs", "clock", "dvc"}
 WIRING = {
     "config",
     "project",
@@ -49,6 +50,7 @@ WIRING = {
     "exchanging",
     "reaching",
     "spending",
+    "dvcwiring",
 }
 FACES = {"checkmark", "cli", "client", "filesystem", "torchdata", "__init__", "__main__"}
 SIDE = {"testing"}

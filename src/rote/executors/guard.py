@@ -4,7 +4,7 @@ A stage must not go on after rote was killed, also by a signal that no process c
 next run takes for its own. The guard reads a pipe whose only writers are this process and, for a moment each, the
 shells of starting stages. A stage's shell writes `+GROUP` by itself before it does anything else, so there is no
 moment at which a stage runs unknown to the guard. When the pipe ends, this process is gone, and the guard kills every
-group that is left.
+group that is left, and then every process that has left its group but has the mark of our stages (see census.py).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import subprocess
 
 _SCRIPT = """trap '' HUP INT QUIT TERM
+mark=$1
 groups=
 while read -r line; do
   case $line in
@@ -25,6 +26,12 @@ while read -r line; do
   esac
 done
 for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
+[ "$groups" ] && [ -r /proc/self/environ ] || exit 0
+for round in 1 2 3 4 5 6 7 8 9 10; do
+  left=$(grep -ls "$mark" /proc/[0-9]*/environ)
+  [ "$left" ] || exit 0
+  for place in $left; do place=${place#/proc/}; kill -KILL "${place%/environ}" 2>/dev/null; done
+done
 exit 0
 """
 
@@ -32,7 +39,9 @@ exit 0
 class Guard:
     """The guard of one executor, started with its first stage. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, mark: str) -> None:
+        """`mark` is what the environment of every process of our stages has in it."""
+        self._mark = mark
         self._lock = threading.Lock()
         self._pipe: int | None = None
         self._shell: subprocess.Popen[bytes] | None = None
@@ -50,9 +59,9 @@ class Guard:
         reading, writing = os.pipe()
         try:
             self._shell = subprocess.Popen(
-                ["/bin/sh", "-c", _SCRIPT],
+                ["/bin/sh", "-c", _SCRIPT, "rote-guard", self._mark],
                 cwd="/",
-                env={},
+                env={"PATH": "/usr/bin:/bin"},
                 stdin=reading,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -11,8 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rote.errors import StageFailed
+from rote.executors import capacity
+from rote.executors.census import Census
 from rote.executors.guard import Guard
-from rote.ports import Exit
+from rote.executors.memory import MemoryWatch, kernel_kills
+from rote.ports import Bounds, Capacity, Exit
 
 if TYPE_CHECKING:
     import subprocess
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 _PIECE = 1 << 16
 _PATIENCE_MS = 5_000
 """How long output is awaited from processes that were killed but are not gone yet."""
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+"""The exit codes of a shell that was killed, and of one whose last command was."""
 
 # Standard input is the guard's pipe at first: the shell tells its process group there, then lets go of it. The trap
 # keeps the shell alive until the program that it waits for has ended, so that this program has its time to end well.
@@ -29,21 +34,29 @@ _INNER = "trap 'exit 143' TERM\n"
 
 class LocalExecutor:
     """A ports.Executor. Each stage is a session of its own, without a terminal and with empty standard input. When
-    this process dies, however it does, every stage that it started is killed with its whole process group."""
+    this process dies, however it does, every stage that it started is killed with all its processes."""
 
     def __init__(self) -> None:
-        self._guard = Guard()
+        self._census = Census()
+        self._guard = Guard(self._census.token)
 
     def start(
-        self, cmd: Sequence[str], *, cwd: str, env: Mapping[str, str], output: Callable[[bytes], None]
+        self,
+        cmd: Sequence[str],
+        *,
+        cwd: str,
+        env: Mapping[str, str],
+        output: Callable[[bytes], None],
+        bounds: Bounds = Bounds(),
     ) -> LocalProcess:
         """Start command lines in `cwd`. Raises StageFailed if the shell cannot be started there."""
         import subprocess  # a run in which nothing has to be done starts nothing, and is spared the import
 
+        marked, mark = self._census.marked(env)
         reading, writing = os.pipe()
         try:
             leader = subprocess.Popen(
-                _script(cmd), cwd=cwd, env=env, stdin=self._guard.line(), stdout=writing, stderr=writing,
+                _script(cmd), cwd=cwd, env=marked, stdin=self._guard.line(), stdout=writing, stderr=writing,
                 start_new_session=True,
             )  # fmt: skip
         except (OSError, ValueError) as e:
@@ -51,7 +64,17 @@ class LocalExecutor:
             raise _cannot(e, cwd) from e
         finally:
             os.close(writing)
-        return LocalProcess(leader, reading, output, self._guard)
+        return LocalProcess(leader, reading, output, Keepers(self._guard, self._census, mark, bounds))
+
+    def capacity(self) -> Capacity:
+        """What this machine has for stages."""
+        return capacity.capacity(os.environ)
+
+    def unbounded(self, bounds: Bounds) -> str:
+        """Memory can be looked at on Linux alone."""
+        if bounds.memory is not None and not self._census.works:
+            return "how much memory a stage takes cannot be seen on this system, so `memory` is not enforced"
+        return ""
 
     def close(self) -> None:
         """No more stages will be started."""
@@ -72,26 +95,65 @@ def _cannot(error: OSError | ValueError, cwd: str) -> StageFailed:
     return StageFailed(f"cannot start /bin/sh: {why}", where=cwd)
 
 
+class Keepers:
+    """Who looks after one stage: the guard, who ends it if we are gone; the census, which finds its processes by their
+    mark; and its bounds."""
+
+    def __init__(self, guard: Guard, census: Census, mark: bytes, bounds: Bounds) -> None:
+        self.guard = guard
+        self.bounds = bounds
+        self.killed = kernel_kills()
+        self._census = census
+        self._mark = mark
+        self._watch: MemoryWatch | None = None
+
+    def watch(self, exceeded: Callable[[], None]) -> None:
+        """Look at its memory, if that is bounded."""
+        if self.bounds.memory is not None and self._census.works:
+            self._watch = MemoryWatch(self._census, self._mark, self.bounds.memory, exceeded)
+
+    def close(self) -> int:
+        """It is over; the most memory that was seen."""
+        if self._watch is None:
+            return 0
+        self._watch.close()
+        return self._watch.peak
+
+    def end(self) -> bool:
+        """Kill what has left its process group. False if something does not go."""
+        return self._census.kill(self._mark, _PATIENCE_MS / 1000)
+
+
 class LocalProcess:
     """A ports.Process: the shell that leads a process group, and the thread that passes its output on."""
 
     def __init__(
-        self, leader: subprocess.Popen[bytes], reading: int, output: Callable[[bytes], None], guard: Guard
+        self,
+        leader: subprocess.Popen[bytes],
+        reading: int,
+        output: Callable[[bytes], None],
+        keepers: Keepers,
     ) -> None:
         self._leader = leader
         self._reading = reading
         self._output = output
-        self._guard = guard
+        self._keepers = keepers
         self._began = time.monotonic()
         self._lock = threading.Lock()
         self._over = False
         self._stopped = False
+        self._exceeded = ""
+        self._killed = False  # by us
         self._timer: threading.Timer | None = None
+        self._clock: threading.Timer | None = None
         self._trouble: BaseException | None = None
         self._patience = 0
         self._woken, self._wake = os.pipe()
         self._pump = threading.Thread(target=self._pass_on, name="rote-output", daemon=True)
         self._pump.start()
+        keepers.watch(lambda: self._exceed("memory"))
+        if keepers.bounds.timeout is not None:
+            self._clock = self._after(keepers.bounds.timeout, lambda: self._exceed("timeout"))
 
     @property
     def pid(self) -> int:
@@ -99,7 +161,7 @@ class LocalProcess:
         return self._leader.pid
 
     def wait(self) -> Exit:
-        """Block until the command is over; what it left running in its process group is killed then.
+        """Block until the command is over; what it left running is killed then.
 
         Raises whatever `output` raised; the command is killed in that case.
         """
@@ -108,19 +170,30 @@ class LocalProcess:
             # The leader is not reaped yet, so its id cannot have become another's.
             self._over = True
             self._signal(signal.SIGKILL)
-            if self._timer is not None:
-                self._timer.cancel()
+            for timer in (self._timer, self._clock):
+                if timer is not None:
+                    timer.cancel()
+        peak = self._keepers.close()
         code = self._leader.wait()
+        gone = self._keepers.end()
         # Whatever is left was killed just now; the end of its output tells when it is gone.
         self._patience = _PATIENCE_MS if _exists(self._leader.pid) else 0
         os.close(self._wake)
         self._pump.join()
         os.close(self._woken)
         os.close(self._reading)
-        self._guard.forget(self._leader.pid)
+        self._keepers.guard.forget(self._leader.pid)
         if self._trouble is not None:
             raise self._trouble
-        return Exit(code, time.monotonic() - self._began, self._stopped)
+        return Exit(
+            code, time.monotonic() - self._began, self._stopped, self._why(code), peak=peak, left=not gone
+        )
+
+    def _why(self, code: int) -> str:
+        """The bound that the command was ended for, if it was."""
+        if self._exceeded or self._killed or self._stopped or code not in _KILLED:
+            return self._exceeded
+        return "machine" if kernel_kills() > self._keepers.killed else ""
 
     def stop(self, grace: float = 10.0) -> None:
         """TERM to the process group, KILL after `grace` seconds; the second call kills at once."""
@@ -131,10 +204,31 @@ class LocalProcess:
             if again or grace <= 0:
                 self._signal(signal.SIGKILL)
                 return
-            self._signal(signal.SIGTERM)
-            self._timer = threading.Timer(grace, self._kill)
-            self._timer.daemon = True
-            self._timer.start()
+            self._end(grace)
+
+    def _end(self, grace: float) -> None:
+        """TERM, and KILL after `grace` seconds; the lock is held."""
+        self._signal(signal.SIGTERM)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._after(grace, self._kill)
+
+    def _after(self, seconds: float, do: Callable[[], None]) -> threading.Timer:
+        timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), do)
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    def _exceed(self, bound: str) -> None:
+        """The command has used more than it may."""
+        with self._lock:
+            if self._over or self._stopped or self._exceeded:
+                return
+            self._exceeded = bound
+            if bound == "timeout":
+                self._end(self._keepers.bounds.grace)
+            else:  # it may take what others need while it is asked
+                self._signal(signal.SIGKILL)
 
     def _kill(self) -> None:
         with self._lock:
@@ -142,6 +236,7 @@ class LocalProcess:
                 self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
+        self._killed = self._killed or (number == signal.SIGKILL and not self._over)
         try:
             os.killpg(self._leader.pid, number)
         except (ProcessLookupError, PermissionError):

@@ -201,17 +201,6 @@ def test_what_a_command_leaves_running_does_not_outlive_it(
     assert ended(life)
 
 
-def test_a_process_that_left_the_group_is_not_waited_for(executor: LocalExecutor, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "never")
-    os.mkfifo(tmp_path / "ready")
-    escape = "import os; os.setsid(); print(os.getpid(), flush=True); open('ready', 'w').close(); open('never').read()"
-    done, heard = run(executor, f'{sys.executable} -c "{escape}" & read x < ready; exit 0', cwd=tmp_path)
-    try:
-        assert done.code == 0
-    finally:
-        os.kill(int(heard), signal.SIGKILL)
-
-
 def test_an_error_in_taking_the_output_ends_the_command(
     executor: LocalExecutor, tmp_path: Path, life: int
 ) -> None:

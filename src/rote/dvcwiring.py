@@ -1,0 +1,83 @@
+"""The parts that read what DVC keeps of a project, put together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cached_property
+
+from rote.config.dvc import pins
+from rote.config.dvc.records import Records
+from rote.config.dvc.settings import DvcSettings
+from rote.config.dvc.settings import Remote as Described
+from rote.config.dvc.settings import read as read_settings
+from rote.dvc.objects import Objects, Remote
+from rote.dvc.sums import Sums
+from rote.foreign import Mark
+from rote.pinning import Pinning
+from rote.pipeline import Pipeline
+from rote.ports import ObjectStore, Progress, Workspace
+from rote.stores import address
+from rote.taking import Taking
+
+
+class DvcWiring:
+    """The parts of one project that are about DVC, made on demand."""
+
+    def __init__(
+        self, root: str, cache: str, *, workspace: Workspace, pipeline: Pipeline, progress: Progress
+    ) -> None:
+        """`cache` is the folder of rote's own caches."""
+        self._root = root
+        self._cache = cache
+        self._workspace = workspace
+        self._pipeline = pipeline
+        self._progress = progress
+
+    @cached_property
+    def settings(self) -> DvcSettings:
+        return read_settings(self._root)
+
+    @cached_property
+    def sums(self) -> Sums:
+        return Sums(self._root, os.path.join(self._cache, "dvc.sums"))
+
+    @cached_property
+    def objects(self) -> Objects:
+        found = sorted(self.settings.remotes.values(), key=lambda one: one.name != self.settings.default)
+        remotes = [
+            Remote(
+                name=one.name, shown=f"the remote {one.name}",
+                folder=one.url if one.folder else None, store=self._opener(one),
+            )
+            for one in found
+        ]  # fmt: skip
+        return Objects(self.settings.cache, remotes, os.path.join(self._cache, "dvc"))
+
+    def _opener(self, remote: Described) -> Callable[[], ObjectStore]:
+        return lambda: address.at(remote.url, environ={**os.environ, **remote.environment})
+
+    @cached_property
+    def records(self) -> Records:
+        return Records(self._root)
+
+    @cached_property
+    def taking(self) -> Taking:
+        return Taking(self._workspace, self.sums, self.objects, self.records, self._progress)
+
+    @cached_property
+    def pinning(self) -> Pinning:
+        return Pinning(
+            self._workspace,
+            self.taking,
+            pins=lambda: pins.read(self._root),
+            sums=self.sums,
+            records=self.records,
+            stages=self._pipeline.stages,
+            progress=self._progress,
+        )
+
+    def absent(self) -> dict[str, Mark]:
+        """The sums of pinned data that stages need and that is not here."""
+        deps = {path for stage in self._pipeline.stages.values() for path in stage.deps}
+        return {path: pinned.mark for path, pinned in self.pinning.absent(deps).items()}

@@ -1,0 +1,169 @@
+"""Processes that leave the process group of their stage. They are ended with it all the same, where they can be found."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rote.executors.census import MARK, Census
+from rote.executors.local import LocalExecutor
+from rote.ports import Exit
+
+LONG = 60
+FOUND = Census().works
+"""Whether this system shows the environment of processes. Where it does not, docs/runs.md says what is ended."""
+
+DAEMON = """
+import os, sys
+if os.fork(): os._exit(0)
+os.setsid()
+if os.fork(): os._exit(0)
+life = os.open('life', os.O_WRONLY)
+null = os.open(os.devnull, os.O_RDWR)
+for n in (0, 1, 2): os.dup2(null, n)
+os.closerange(life + 1, 200)
+open('ready', 'w').close()
+open('never').read()
+"""
+"""A daemon by the book: two forks, a session of its own, no descriptor of its parents."""
+
+
+@pytest.fixture
+def executor() -> Iterator[LocalExecutor]:
+    executor = LocalExecutor()
+    yield executor
+    executor.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    for name in ("life", "ready", "never"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "daemon.py").write_text(DAEMON)
+    return tmp_path
+
+
+@pytest.fixture
+def life(place: Path) -> Iterator[int]:
+    descriptor = os.open(place / "life", os.O_RDONLY | os.O_NONBLOCK)
+    yield descriptor
+    os.close(descriptor)
+
+
+def ended(fifo: int, patience: float = LONG) -> bool:
+    ready, _, _ = select.select([fifo], [], [], patience)
+    return bool(ready) and os.read(fifo, 1) == b""
+
+
+def run(executor: LocalExecutor, cmd: str, place: Path) -> Exit:
+    env = {"PATH": os.environ["PATH"]}
+    return executor.start([cmd], cwd=str(place), env=env, output=lambda data: None).wait()
+
+
+def release(place: Path, life: int) -> None:
+    """Let the daemon go where rote cannot end it."""
+    os.close(os.open(place / "never", os.O_WRONLY))
+    assert ended(life)
+
+
+@pytest.mark.parametrize("command", [f"{sys.executable} daemon.py", f"setsid -f {sys.executable} daemon.py"])
+def test_a_daemon_ends_with_its_stage(executor: LocalExecutor, place: Path, life: int, command: str) -> None:
+    if not FOUND:
+        command = f"{sys.executable} daemon.py"
+    done = run(executor, f"{command}; read x < ready; exit 0", place)
+    assert (done.code, done.left) == (0, False)
+    if FOUND:
+        assert ended(life, 0)  # it is gone when the stage is over, not some time later
+    else:
+        release(place, life)
+
+
+def test_a_daemon_that_forks_on_and_on_ends_too(executor: LocalExecutor, place: Path, life: int) -> None:
+    more = DAEMON.replace("open('never').read()", "\nwhile True:\n    if os.fork(): os._exit(0)")
+    more = more.replace("open('ready', 'w').close()", "r = open('ready', 'w'); r.close(); os.dup(life)")
+    (place / "more.py").write_text(more)
+    if not FOUND:
+        return  # nobody could end it
+    done = run(executor, f"{sys.executable} more.py; read x < ready; exit 0", place)
+    assert (done.code, done.left) == (0, False)
+    assert ended(life, 0)
+
+
+def test_two_stages_at_once_end_only_their_own(executor: LocalExecutor, place: Path, life: int) -> None:
+    env = {"PATH": os.environ["PATH"]}
+    (place / "go").write_text("")
+    longer = f"{sys.executable} daemon.py; read x < ready; echo up; read x < never"
+    heard: list[bytes] = []
+    up, say = os.pipe()
+
+    def output(data: bytes) -> None:
+        heard.append(data)
+        os.write(say, b"!")
+
+    first = executor.start([longer], cwd=str(place), env=env, output=output)
+    assert os.read(up, 1) == b"!"
+    assert run(executor, "true", place).code == 0
+    assert not ended(life, 0)
+    first.stop(0)
+    first.wait()
+    if FOUND:
+        assert ended(life, 0)
+    else:
+        release(place, life)
+    os.close(up)
+    os.close(say)
+
+
+def test_who_clears_the_environment_is_not_waited_for(executor: LocalExecutor, place: Path) -> None:
+    escape = f"env -i {sys.executable} daemon.py; read x < ready; exit 0"
+    life = os.open(place / "life", os.O_RDONLY | os.O_NONBLOCK)
+    assert run(executor, escape, place).code == 0
+    assert not ended(life, 0)
+    release(place, life)
+    os.close(life)
+
+
+def test_the_mark_of_the_outer_stage_stays() -> None:
+    outer, inner = Census(), Census()
+    env, mark = outer.marked({"A": "b"})
+    assert env["A"] == "b"
+    nested, own = inner.marked(env)
+    assert mark in nested[MARK].encode()
+    assert own in nested[MARK].encode()
+    assert inner.token.encode() in own
+
+
+PARENT = """
+import os, sys
+from rote.executors.local import LocalExecutor
+executor = LocalExecutor()
+executor.start([sys.argv[1]], cwd=sys.argv[2], env=dict(os.environ), output=lambda data: print("up", flush=True))
+sys.stdin.read()
+"""
+
+
+def test_a_daemon_does_not_outlive_a_killed_rote(place: Path, life: int) -> None:
+    src = str(Path(__file__).parents[3] / "src")
+    command = f"{sys.executable} daemon.py; read x < ready; echo up; read x < never"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, command, str(place)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": src},
+    )  # fmt: skip
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == b"up\n"
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    if FOUND:
+        assert ended(life)
+    else:
+        release(place, life)
+    assert parent.stdin is not None
+    parent.stdin.close()
+    parent.stdout.close()
