@@ -17,6 +17,7 @@ SRC = Path(__file__).parents[2] / "src" / "rote"
 
 WORDS = {"errors", "ids", "paths", "encoding", "snapshot", "pointer", "pipeline", "record", "unfinished", "_version", "foreign"}
 LAWS = {
+    "found", "sightings", "strace",
     "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "gates", "versions", "readback",
     "shuffling",
     "query", "querysql", "pickles", "redaction", "rooted", "metrics", "retention", "mirroring", "planes", "tensors",
@@ -25,6 +26,7 @@ LAWS = {
 }  # fmt: skip
 PORTS = {"ports", "foreignports"}
 SERVICES = {
+    "matching", "watching",
     "taking", "pinning",
     "packs", "packing", "piecing", "ingest", "identity", "known", "snapshots", "transactions", "conditional", "fence",
     "roots", "founding", "probe", "check", "checkpoints", "checkpointing", "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",
@@ -67,7 +69,7 @@ FLOOR = {
 # What words and laws may import besides each other: values in, decisions out.
 PURE = {
     "__future__", "abc", "bisect", "collections", "contextlib", "datetime", "decimal", "difflib", "enum", "fnmatch",
-    "functools", "hashlib", "heapq", "itertools", "json", "math", "operator", "pickletools", "re", "shlex", "string",
+    "functools", "posixpath", "hashlib", "heapq", "itertools", "json", "math", "operator", "pickletools", "re", "shlex", "string",
     "struct", "array", "sys", "textwrap", "types", "typing", "unicodedata", "zlib", "dataclasses",
     "msgspec", "blake3", "pyfastcdc",
 }  # fmt: skip
