@@ -10,14 +10,16 @@ import msgspec
 
 from rote.committing import Item
 from rote.errors import RoteError
-from rote.ids import RunId
+from rote.ids import RunId, StageKey
 from rote.outcomes import done, failed
 from rote.pipeline import Stage
 from rote.ports import Executor, Process, Progress
 from rote.record import StageOutcome
+from rote.sightings import short
 from rote.stagekey import Inputs
 from rote.stagework import Done, Stagework, label_of
 from rote.underway import Underway
+from rote.watching import Findings, Watch, Watching, undeclared
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +31,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     run: RunId
     why: str
     log: Callable[[bytes], None]
+    slot: StageKey | None = None
+    """Where its result is to be put; None: it is not kept."""
     replace: bool = False
 
 
@@ -70,13 +74,16 @@ class Attempts:
         executor: Executor,
         underway: Underway,
         progress: Progress,
+        *,
         companions: Sequence[Companion] = (),
+        watching: Watching | None = None,
     ) -> None:
         self._work = work
         self._executor = executor
         self._underway = underway
         self._progress = progress
         self._companions = companions
+        self._watching = watching
 
     def make(self, task: Task) -> Ended:
         """Do the stage. That it failed is in the outcome; its partial outs are put aside then."""
@@ -84,20 +91,22 @@ class Attempts:
         label = label_of(task.run, stage)
         self.say_aside(stage, self._work.clear(stage, label))
         try:
-            left = self._once(task)
+            left, findings = self._once(task)
         except RoteError as e:
             aside = self._work.put_aside(stage, label)
             return Ended(stage, failed(stage, key, e, aside))
-        why = task.why
-        if left.changed:
-            why = f"{left.changed} was changed meanwhile, so this is not kept as a result"
+        self._say_found(stage, findings)
+        why, changed = task.why, left.changed or findings.changed
+        if changed:
+            why = f"{changed} was changed meanwhile, so this is not kept as a result"
         item = Item(
-            stage=stage.name, key=None if left.changed else key, inputs=task.inputs, done=left,
-            replace=task.replace,
+            stage=stage.name, key=None if changed else key, inputs=task.inputs, done=left,
+            found=findings.found, slot=task.slot, replace=task.replace,
         )  # fmt: skip
-        return Ended(stage, done(stage, key, left, why), item=item)
+        outcome = done(stage, key, left, why)
+        return Ended(stage, msgspec.structs.replace(outcome, undeclared=findings.undeclared), item=item)
 
-    def _once(self, task: Task) -> Done:
+    def _once(self, task: Task) -> tuple[Done, Findings]:
         with ExitStack() as stack:
             aids = [stack.enter_context(companion.along(task)) for companion in self._companions]
             environment = {name: value for aid in aids for name, value in aid.environment.items()}
@@ -107,13 +116,32 @@ class Attempts:
                 for aid in aids:
                     aid.started(process)
 
+            watch = self._watching.begin(task.stage, environment) if self._watching else None
             try:
-                return self._work.execute(
-                    task.stage, task.inputs, self._executor,
-                    log=task.log, started=started, environment=environment,
+                left = self._work.execute(
+                    task.stage, task.inputs, self._executor, log=task.log, started=started,
+                    environment={**environment, **(watch.environment if watch else {})},
+                    cmd=watch.cmd if watch else None,
                 )  # fmt: skip
+                return left, self._found(task.stage, watch)
             finally:
                 self._underway.ended(task.stage.name)
+                if watch is not None:
+                    watch.forget()
+
+    def _found(self, stage: Stage, watch: Watch | None) -> Findings:
+        findings = self._watching.end(watch) if self._watching and watch else Findings()
+        if stage.strict and findings.undeclared:
+            raise undeclared(stage, findings.undeclared)
+        return findings
+
+    def _say_found(self, stage: Stage, findings: Findings) -> None:
+        if findings.undeclared:
+            self._progress.say(
+                f"{stage.name}: read {short(findings.undeclared)}, which it does not name; add it to its `deps`"
+            )
+        for trouble in findings.troubles:
+            self._progress.say(f"{stage.name}: not everything that it read was seen: {trouble}")
 
     def say_aside(self, stage: Stage, places: list[str]) -> None:
         """Tell where things were put: what somebody wrote over an out is not taken away without a word."""

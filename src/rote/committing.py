@@ -11,9 +11,10 @@ import msgspec
 from rote.data import Data
 from rote.errors import RoteError
 from rote.ids import RunId, StageKey
+from rote.matching import Matching
 from rote.ports import Clock
-from rote.record import Result
-from rote.results import Last, LastResults, Results, result_key
+from rote.record import Found, Result
+from rote.results import Last, LastResults, result_key
 from rote.snapshot import SnapshotRef
 from rote.stagekey import Inputs
 from rote.stagework import Done
@@ -28,6 +29,9 @@ class Item(msgspec.Struct, kw_only=True):
     key: StageKey | None
     inputs: Inputs
     done: Done
+    found: Found | None = None
+    slot: StageKey | None = None
+    """Where the result is put; None: it is not kept."""
     replace: bool = False
     refs: dict[str, SnapshotRef] = {}
     trouble: RoteError | None = None
@@ -45,7 +49,7 @@ class Committer:
         self,
         data: Data,
         transactions: Transactions,
-        results: Results,
+        matching: Matching,
         *,
         last: LastResults,
         clock: Clock,
@@ -54,7 +58,7 @@ class Committer:
     ) -> None:
         self._data = data
         self._transactions = transactions
-        self._results = results
+        self._matching = matching
         self._last = last
         self._clock = clock
         self._run = run
@@ -104,7 +108,7 @@ class Committer:
             try:
                 refs = self._transactions.write(lambda write: self._save(write, batch))
             except Beaten as e:
-                beaten = next(i for i in batch if i.key and result_key(i.key) == e.key)
+                beaten = next(i for i in batch if i.slot and result_key(i.slot) == e.key)
                 self._lose(beaten, e)
                 continue
             except RoteError as e:
@@ -119,10 +123,16 @@ class Committer:
             return
 
     def _lose(self, item: Item, error: Beaten) -> None:
-        """Somebody made this result meanwhile: theirs stays. Ours, on which later stages of this run may have
-        been built, is saved for this run."""
+        """Somebody made this result meanwhile: theirs stays, if it holds for the same files; else ours goes into
+        another slot. Ours, on which later stages of this run may have been built, is saved for this run."""
+        theirs = msgspec.convert(error.root.body, Result)
+        match = self._matching.find(item.key) if item.key and (item.found or theirs.found) else None
+        if match is not None and match.result is None and match.slot != item.slot:
+            item.slot = match.slot
+            return
+        item.slot = match.slot if match is not None and match.result else item.slot
         item.key = None
-        item.beaten_by = msgspec.convert(error.root.body, Result).run
+        item.beaten_by = (match.result if match and match.result else theirs).run
 
     def _save(self, write: Write, batch: Sequence[Item]) -> list[dict[str, SnapshotRef]]:
         every = []
@@ -137,8 +147,9 @@ class Committer:
                         next="let no other command write it, then run again",
                     )
                 refs[path] = record.ref()
-            if item.key is not None:
-                self._results.add(write, self._result(item, item.key, refs), replace=item.replace)
+            if item.key is not None and item.slot is not None:
+                result = self._result(item, item.key, refs)
+                self._matching.results.add(write, result, replace=item.replace, slot=item.slot)
             every.append(refs)
         return every
 
@@ -146,7 +157,7 @@ class Committer:
         return Result(
             stage=item.stage, key=key, outs=refs, metrics=item.done.metrics, run=self._run,
             seconds=round(item.done.seconds, 3), made=moment(self._clock),
-            inputs=msgspec.to_builtins(item.inputs),
+            found=item.found, inputs=msgspec.to_builtins(item.inputs),
         )  # fmt: skip
 
     def _finish(self, item: Item, refs: dict[str, SnapshotRef]) -> None:
@@ -154,7 +165,8 @@ class Committer:
         for path, ref in refs.items():
             self._data.saved(path, ref)
         if item.key is not None:
-            last = Last(key=item.key, run=self._run, made=moment(self._clock), inputs=item.inputs)
+            slot = item.slot if item.slot != item.key else None
+            last = Last(key=item.key, slot=slot, run=self._run, made=moment(self._clock), inputs=item.inputs)
             self._last.put(item.stage, last)
 
 

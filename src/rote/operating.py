@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import Any
 
+import msgspec
+
+from rote import executors
 from rote.config import overrides as overriding
 from rote.config import params, reading
 from rote.errors import BadName, UsageError
+from rote.executors.interpreter import Interpreters
 from rote.executors.local import LocalExecutor
 from rote.ids import run_id
-from rote.pipeline import Values
+from rote.pipeline import Pipeline, Stage, Values
 from rote.plan import Plan, Why
 from rote.planning import Planner
 from rote.record import Run
@@ -21,7 +26,11 @@ from rote.results import LastResults
 from rote.runner import Parts, Runner
 from rote.runrecord import RunOutcome
 from rote.stagework import Stagework
+from rote.watching import Watching
 from rote.wiring import Wiring
+
+HOOK = os.path.join(os.path.dirname(executors.__file__), "hook")
+"""The folder of the sitecustomize that takes notes in a stage's Python processes."""
 
 
 class Operating:
@@ -39,6 +48,7 @@ class Operating:
         jobs: int,
         force: bool,
         keep_going: bool,
+        strict: bool = False,
         tags: Mapping[str, str],
         command: str,
     ) -> RunOutcome:
@@ -55,16 +65,17 @@ class Operating:
             closing(LocalExecutor()) as executor,
         ):
             parts = Parts(
-                pipeline=self._w.pipeline,
+                pipeline=_strict(self._w.pipeline) if strict else self._w.pipeline,
                 work=self._work(values),
                 executor=executor,
-                results=self._w.results,
+                matching=self._w.matching,
                 transactions=self._w.transactions,
                 runs=self._w.runs,
                 last=self._last,
                 clock=self._w.clock,
                 describe=lambda: self._described(values, overrides, tags, command),
                 progress=self._w.progress,
+                watching=self.watching(),
             )
             outcome = Runner(parts).run(targets, jobs=jobs, force=force, keep_going=keep_going)
         if tags and not outcome.recorded:
@@ -86,12 +97,25 @@ class Operating:
     def _planner(self, overrides: Sequence[str]) -> Planner:
         parsed = overriding.parse(overrides)
         values = params.of(self._w.root, self._w.pipeline, parsed)
-        return Planner(self._w.pipeline, self._work(values), self._w.results, self._last)
+        return Planner(self._w.pipeline, self._work(values), self._w.matching, self._last)
 
     def _work(self, values: Values) -> Stagework:
         return Stagework(
-            self._w.workspace, self._w.data, values=values, environment=os.environ, decode=_decode
-        )
+            self._w.workspace, self._w.data, values=values, environment=os.environ, decode=_decode,
+            files=self._w.files, python=self._python,
+        )  # fmt: skip
+
+    def watching(self) -> Watching:
+        """What watches the stages of this working tree."""
+        return Watching(
+            self._w.workspace, self._w.files, self._w.pipeline, hook=HOOK, environment=os.environ,
+            folder=os.path.join(self._w.own, "trace"), tracer=lambda: shutil.which("strace"),
+        )  # fmt: skip
+
+    def _python(self, stage: Stage) -> str:
+        known = Interpreters(os.path.join(self._w.cache, "interpreters"))
+        cwd = os.path.normpath(os.path.join(self._w.root, stage.wdir))
+        return known.version(stage.cmd, cwd, os.environ)
 
     def _described(
         self, values: Values, overrides: Sequence[str], tags: Mapping[str, str], command: str
@@ -135,6 +159,12 @@ class Operating:
             os.makedirs(self._w.cache, exist_ok=True)
             with open(os.path.join(self._w.cache, "run"), "w", encoding="ascii") as f:
                 f.write(run + "\n")
+
+
+def _strict(pipeline: Pipeline) -> Pipeline:
+    """The same pipeline, in which every stage is strict."""
+    stages = {name: msgspec.structs.replace(s, strict=True) for name, s in pipeline.stages.items()}
+    return msgspec.structs.replace(pipeline, stages=stages)
 
 
 def _decode(file: str, data: bytes) -> Mapping[str, Any]:

@@ -15,8 +15,8 @@ BAD = ("failed", "stopped", "blocked")
 
 
 def keys_of(stages: Collection[StageOutcome]) -> dict[str, StageKey]:
-    """The stage keys, and of frozen stages without one that they were frozen."""
-    return {o.stage: o.key or StageKey(Digest(FROZEN)) for o in stages}
+    """Where the stages' results lie, and of frozen stages without one that they were frozen."""
+    return {o.stage: o.slot or o.key or StageKey(Digest(FROZEN)) for o in stages}
 
 
 def done(stage: Stage, key: StageKey, left: Done, why: str) -> StageOutcome:

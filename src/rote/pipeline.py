@@ -62,6 +62,16 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     wdir: str = "."
     env: tuple[str, ...] = ()
     """Names of environment variables whose values belong to the stage key."""
+    locks: tuple[str, ...] = ()
+    """Lock files whose content belongs to the stage key."""
+    image: str = ""
+    """The digest of the image that the stage runs in, if that belongs to the stage key."""
+    python: bool = False
+    """Whether the version of the Python that its commands name belongs to the stage key."""
+    trace: str = "python"
+    """How it is watched: `python`, `strace` or `off`."""
+    strict: bool = False
+    """Whether it fails if it reads data that it does not name."""
     checkpoints: CheckpointRule | None = None
     desc: str = ""
     at: At = At("rote.yaml", 0)

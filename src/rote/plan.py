@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from rote.encoding import canonical
+from rote.found import Difference
 from rote.ids import RunId, StageKey
-from rote.record import Result
+from rote.record import Found, Result
 from rote.stagekey import Inputs
 
 HIT, RUN, BLOCKED, FROZEN = "hit", "run", "blocked", "frozen"
@@ -19,9 +20,11 @@ ABSENT = "(absent)"
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that differs from the last result. `kind` is `command`, `dep`, `param`, `env`, `out` or `wdir`; `name`
-    is the path, `file:key` or variable (empty for command and wdir); `old` and `new` are the values before and now,
-    `ABSENT` where there is none. A dep's value is its snapshot id."""
+    """One thing that differs from the last result. `kind` is `command`, `dep`, `param`, `env`, `out`, `wdir`, `lock`,
+    `image`, `python` or `trace`; or, of what the stage was found to read, `file`, `folder` or `module`. `name` is the
+    path, `file:key` or variable (empty for command, wdir, image, python and trace); `old` and `new` are the values
+    before and now, `ABSENT` where there is none. A dep's value is its snapshot id, a file's and a lock file's the
+    digest of its content; of a folder and of modules it is the names that only one of both has."""
 
     kind: str
     name: str
@@ -33,15 +36,33 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
             return "the command changed"
         if self.kind == "wdir":
             return f"wdir changed: {self.old} -> {self.new}"
-        what = f"{self.kind} {self.name}"
+        if self.kind in ("image", "python", "trace"):
+            return f"{self.kind} changed: {self.old} -> {self.new}"
+        if self.kind in ("file", "folder", "module"):
+            return self._found()
+        what = f"{_SAID.get(self.kind, self.kind)} {self.name}"
         if self.old == ABSENT:
             return f"{what} is new"
         if self.new == ABSENT:
             return f"{what} is no longer listed"
-        if self.kind == "dep":
+        if self.kind in ("dep", "lock"):
             return f"{what} changed"
         exact = type(self.old) is not type(self.new)
         return f"{what} changed: {_said(self.old, exact)} -> {_said(self.new, exact)}"
+
+    def _found(self) -> str:
+        if self.kind == "file":
+            how = "is there now" if self.old == ABSENT else "is gone" if self.new == ABSENT else "changed"
+            return f"{self.name}, which it {'looks for' if self.old == ABSENT else 'reads'}, {how}"
+        verb = "lists" if self.kind == "folder" else "imports from"
+        if ABSENT in (self.old, self.new):
+            return f"the folder {self.name}, which it {verb}, {'is there now' if self.old == ABSENT else 'is gone'}"
+        parts = [f"has {self.new} now"] if self.new else []
+        parts += [f"has {self.old} no longer"] if self.old else []
+        return f"the folder {self.name}, which it {verb}, {' and '.join(parts)}"
+
+
+_SAID = {"lock": "lock file"}
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +96,10 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     changes: list[Change] = []
     compared_with: RunId | None = None
     made: str | None = None
+    inputs: Inputs | None = None
+    """What the stage is made of now, if that is known."""
+    found: Found | None = None
+    """For a hit: what its command was found to read besides."""
 
 
 def _said(value: Any, exact: bool) -> str:
@@ -85,7 +110,8 @@ def _said(value: Any, exact: bool) -> str:
 
 
 def changes(old: Inputs, new: Inputs) -> list[Change]:
-    """Everything that differs, in the order command, wdir, deps, params, variables, outs. Empty if and only if the
+    """Everything that differs, in the order command, wdir, deps, params, variables, lock files, image, Python, trace,
+    outs. Empty if and only if the
     stage keys are equal."""
     found: list[Change] = []
     if old.cmd != new.cmd:
@@ -99,8 +125,24 @@ def changes(old: Inputs, new: Inputs) -> list[Change]:
                 name = f"{file}:{change.name}" if change.name else file
                 found.append(msgspec.structs.replace(change, name=name))
     found += _variables(old, new)
+    found += _pairs("lock", old.locks, new.locks)
+    for kind in ("image", "python", "trace"):
+        was, now = getattr(old, kind) or ABSENT, getattr(new, kind) or ABSENT
+        if was != now:
+            found.append(Change(kind=kind, name="", old=was, new=now))
     found += _pairs("out", old.outs, new.outs)
     return found
+
+
+def found_changes(differences: Sequence[Difference]) -> list[Change]:
+    """What changed in the files that a stage was found to read."""
+    return [
+        Change(
+            kind=d.kind, name=d.path, old=ABSENT if d.old is None else d.old,
+            new=ABSENT if d.new is None else d.new,
+        )
+        for d in differences
+    ]  # fmt: skip
 
 
 def _pairs(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
@@ -135,8 +177,10 @@ def _variables(old: Inputs, new: Inputs) -> Iterator[Change]:
         )
 
 
-def reasons(new: Inputs, last: Inputs | None) -> list[str]:
-    """Why there is no result under the key of `new`, in words."""
+def reasons(new: Inputs, last: Inputs | None, differences: Sequence[Difference] = ()) -> list[str]:
+    """Why there is no result under the key of `new`, in words. `differences`: from a result under that key."""
+    if differences:
+        return [str(change) for change in found_changes(differences)]
     if last is None:
         return ["it has no result yet"]
     return [str(change) for change in changes(last, new)] or ["its last result is no longer in the store"]
@@ -150,8 +194,10 @@ def decide(
     last: Inputs | None,
     force: bool = False,
     always_changed: bool = False,
+    differences: Sequence[Difference] = (),
 ) -> Decision:
-    """The verdict on a stage whose inputs are all known."""
+    """The verdict on a stage whose inputs are all known. `differences`: how a result under its key differs in the files
+    that the stage was found to read."""
     key = new.key()
     if force:
         return Decision(stage=stage, verdict=RUN, why=["forced"], key=key)
@@ -159,7 +205,7 @@ def decide(
         return Decision(stage=stage, verdict=RUN, why=["always_changed"], key=key)
     if result is not None:
         return Decision(stage=stage, verdict=HIT, why=[f"made by run {result.run}"], key=key, run=result.run)
-    return Decision(stage=stage, verdict=RUN, why=reasons(new, last), key=key)
+    return Decision(stage=stage, verdict=RUN, why=reasons(new, last, differences), key=key)
 
 
 def waits(stage: str, makers: Sequence[str]) -> Decision:

@@ -10,10 +10,11 @@ from rote import plan as law
 from rote.errors import RoteError
 from rote.graph import needed, needs, stage_of
 from rote.ids import SnapshotId
+from rote.matching import Match, Matching
 from rote.pipeline import Pipeline, Stage
 from rote.plan import Decision, Plan, Why
 from rote.record import Result
-from rote.results import LastResults, Results
+from rote.results import LastResults
 from rote.stagekey import Inputs
 from rote.stagework import Stagework
 
@@ -28,30 +29,45 @@ class _Known(msgspec.Struct):
     inputs: Inputs | None = None
     outs: dict[str, SnapshotId] | None = None
     here: bool = False
+    match: Match | None = None
 
 
 class Planner:
     """Plans runs of one pipeline."""
 
-    def __init__(self, pipeline: Pipeline, work: Stagework, results: Results, last: LastResults) -> None:
+    def __init__(self, pipeline: Pipeline, work: Stagework, matching: Matching, last: LastResults) -> None:
         self._stages = pipeline.stages
         self._work = work
-        self._results = results
+        self._matching = matching
         self._last = last
 
     def plan(self, targets: Collection[str] = (), *, force: bool = False) -> Plan:
         """What a run of `targets` (stages, or paths of outs; none: all) would do. Raises ConfigError, StoreError."""
-        return Plan([known.decision for known in self._look(targets, force).values()])
+        found = self._look(targets, force)
+        self._matching.files.save()
+        return Plan([known.decision for known in found.values()])
 
     def why(self, target: str) -> Why:
         """Why a stage would run, or is a hit. Raises ConfigError, StoreError."""
         name = stage_of(self._stages, target)
         known = self._look([name], False)[name]
+        self._matching.files.save()
+        match = known.match
+        inputs, found = known.inputs, match.result.found if match and match.result else None
+        if match is not None and match.near is not None and match.result is None:
+            near = match.near
+            return Why(
+                decision=known.decision, changes=law.found_changes(match.differences), compared_with=near.run,
+                made=near.made, inputs=inputs,
+            )  # fmt: skip
         last = self._last.get(name)
         if last is None:
-            return Why(decision=known.decision)
-        changed = law.changes(last.inputs, known.inputs) if known.inputs else []
-        return Why(decision=known.decision, changes=changed, compared_with=last.run, made=last.made)
+            return Why(decision=known.decision, inputs=inputs, found=found)
+        changed = law.changes(last.inputs, inputs) if inputs else []
+        return Why(
+            decision=known.decision, changes=changed, compared_with=last.run, made=last.made, inputs=inputs,
+            found=found,
+        )  # fmt: skip
 
     def _look(self, targets: Collection[str], force: bool) -> dict[str, _Known]:
         wanted = needs(self._stages)
@@ -80,19 +96,17 @@ class Planner:
             inputs = self._work.inputs(stage, made)
         except RoteError as e:
             return _Known(law.blocked(stage.name, e.what))
-        result = None if force or stage.always_changed else self._results.get(inputs.key())
+        match = None if force or stage.always_changed else self._matching.find(inputs.key())
+        result = match.result if match else None
         last = self._last.get(stage.name)
         decision = law.decide(
             stage.name, inputs, result, last=last.inputs if last else None, force=force,
-            always_changed=stage.always_changed,
+            always_changed=stage.always_changed, differences=match.differences if match else (),
         )  # fmt: skip
-        return self._known(decision, inputs, result)
-
-    def _known(self, decision: Decision, inputs: Inputs, result: Result | None) -> _Known:
         if result is None:
-            return _Known(decision, inputs)
+            return _Known(decision, inputs, match=match)
         ids = {path: ref.id for path, ref in result.outs.items()}
-        return _Known(decision, inputs, ids, self._work.in_place(result))
+        return _Known(decision, inputs, ids, self._work.in_place(result), match)
 
     def _settled(self, stage: Stage, maker: _Known, made: Mapping[str, SnapshotId]) -> bool:
         """Whether all that the stage needs of this maker is known now."""
@@ -112,7 +126,7 @@ class Planner:
             return _Known(law.blocked(stage.name, e.what))
         if ids is not None:
             return _Known(Decision(stage=stage.name, verdict=law.FROZEN), outs=ids, here=True)
-        result = frozen_result(stage, made, self._work, self._results, self._last)
+        result = frozen_result(stage, made, self._work, self._matching, self._last)
         if result is None:
             return _Known(law.blocked(stage.name, GONE))
         return _Known(
@@ -123,19 +137,20 @@ class Planner:
 
 
 def frozen_result(
-    stage: Stage, made: Mapping[str, SnapshotId], work: Stagework, results: Results, last: LastResults
+    stage: Stage, made: Mapping[str, SnapshotId], work: Stagework, matching: Matching, last: LastResults
 ) -> Result | None:
     """The result whose outs stand in for the missing ones of a frozen stage: the last known one, else the one that its
     deps as they are would give."""
     known = last.get(stage.name)
-    keys = [known.key] if known else []
-    try:
-        keys.append(work.inputs(stage, made).key())
-    except RoteError:
-        pass  # a frozen stage need not have its deps
     paths = {out.path for out in stage.outs}
-    found = (results.get(key) for key in keys)
-    return next((result for result in found if result and set(result.outs) == paths), None)
+    result = matching.results.get(known.slot or known.key) if known else None
+    if result is not None and set(result.outs) == paths:
+        return result
+    try:
+        result = matching.find(work.inputs(stage, made).key()).result
+    except RoteError:
+        return None  # a frozen stage need not have its deps
+    return result if result is not None and set(result.outs) == paths else None
 
 
 def _touch(one: str, two: str) -> bool:

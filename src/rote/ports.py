@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from rote.completeness import Stat
-from rote.ids import SnapshotId
+from rote.ids import Digest, SnapshotId
 from rote.pointer import Pointer
 from rote.snapshot import Entry, SnapshotRef
 
@@ -271,6 +271,30 @@ class CheckpointFolder(Protocol):
     def hold(self, files: Mapping[str, Stat]) -> AbstractContextManager[HeldTree | None]:
         """Hold these files; None if one of them is no longer what its stat says. Raises BadPath for names that no
         snapshot may hold."""
+
+
+class Files(Protocol):
+    """Single files and folders of the working tree as a stage reads them: by content and by name. Paths are relative to
+    the project's root; one that leads out of it is a path at which nothing is. Links are followed. Thread-safe."""
+
+    def digest(self, path: str) -> Digest | None:
+        """The digest of a file's bytes; None if no readable file is there. An unchanged file is not read again."""
+
+    def stamp(self, path: str) -> tuple[int, ...] | None:
+        """mtime and ctime in ns, inode and size of a file now; None if none is there."""
+
+    def names(self, path: str, besides: list[str]) -> list[str] | None:
+        """The names in a folder without `besides` and those that are never told, sorted; None if there is no
+        folder."""
+
+    def modules(self, path: str, sought: list[str]) -> list[str]:
+        """The entries of a folder that Python could take for one of these modules, sorted."""
+
+    def moment(self) -> int:
+        """The file system's time, in ns: what changes from now on has a ctime that is not before it."""
+
+    def save(self) -> None:
+        """Remember for next time what was read."""
 
 
 class Progress(Protocol):

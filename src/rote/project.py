@@ -210,13 +210,14 @@ class Project:
         jobs: int = 1,
         force: bool = False,
         keep_going: bool = False,
+        strict: bool = False,
         tags: Mapping[str, str] | None = None,
         wait: bool = True,
         command: str = "rote.Project.run",
     ) -> RunOutcome:
         """Run the pipeline, or what `stages` need: only what must run.
 
-        `set` holds overrides such as `train.lr=0.1`. A stage that fails is in the outcome, not raised. Raises
+        `set` holds overrides such as `train.lr=0.1`. `strict`: a stage fails that reads data which it does not name. A stage that fails is in the outcome, not raised. Raises
         ConfigError, Locked (another run is at work and `wait` is false), StoreError.
         """
         from rote.operating import Operating  # the engine is loaded by what needs it
@@ -224,7 +225,7 @@ class Project:
         with self._locked(command, wait=wait):
             return Operating(self._w).run(
                 [self._target(s) for s in stages], overrides=set, jobs=jobs, force=force, keep_going=keep_going,
-                tags=tags or {}, command=command,
+                strict=strict, tags=tags or {}, command=command,
             )  # fmt: skip
 
     def plan(self, *stages: str, set: Sequence[str] = (), force: bool = False) -> Plan:

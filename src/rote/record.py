@@ -71,6 +71,32 @@ class DataRoot(msgspec.Struct, frozen=True, kw_only=True):
     by: str
 
 
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder whose names were read: `names` without those in `besides`; None if there is no folder."""
+
+    besides: list[str] = []
+    names: list[str] | None = None
+
+
+class Sought(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder in which Python looked for the modules `sought`: entries of it that could be one of them."""
+
+    sought: list[str] = []
+    there: list[str] = []
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a stage was seen to read besides its deps: questions about the project's files, and the answers. See
+    docs/format.md, 7.4. Lists are sorted."""
+
+    files: dict[str, Digest | None] = {}
+    folders: dict[str, Listed] = {}
+    modules: dict[str, Sought] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.files or self.folders or self.modules)
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Body of `results/<aa>/<stage-key>`: what a finished stage left."""
 
@@ -78,12 +104,16 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     key: StageKey
     outs: dict[str, SnapshotRef]
     """Path relative to the project's root -> snapshot."""
+    beside: dict[str, SnapshotId] = {}
+    """Outs that the store does not keep -> what they were."""
     metrics: dict[str, Any] = {}
     """Out path -> decoded content of each metrics file."""
     run: RunId
     seconds: float
     made: str
     """When, UTC, ISO 8601."""
+    found: Found | None = None
+    """What the command was seen to read besides what the key is made of."""
     inputs: dict[str, Any] = {}
     """What the key was made of, for `rote why`: see stagekey.Inputs."""
 
@@ -94,12 +124,16 @@ class StageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     stage: str
     outcome: str
     key: StageKey | None = None
+    slot: StageKey | None = None
+    """Where its result lies, if that is not its stage key (docs/format.md, 7.5)."""
     seconds: float = 0.0
     why: str = ""
     """Why it ran, or what went wrong."""
     exit_code: int | None = None
     outs: dict[str, SnapshotRef] = {}
     metrics: dict[str, Any] = {}
+    undeclared: list[str] = []
+    """Data that the stage read although it names it nowhere."""
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,13 +32,16 @@ class Results:
         self._roots = roots
 
     def get(self, key: StageKey) -> Result | None:
-        """The result in force under a stage key, or None. One GET. Raises Corrupt, TooNew."""
+        """The result in force in a slot (that of a stage's first result is its key), or None. One GET. Raises Corrupt,
+        TooNew."""
         found = self._roots.get(result_key(key), Result)
         return None if found is None else found[0]
 
-    def add(self, write: Write, result: Result, *, replace: bool) -> None:
-        """Make a result with the commit of `write`; without `replace`, one in force wins (Beaten)."""
-        write.root(result_key(result.key), result, needs_of(result.outs.values()), replace=replace)
+    def add(self, write: Write, result: Result, *, replace: bool, slot: StageKey | None = None) -> None:
+        """Make a result with the commit of `write`, in its slot (default: that of the stage key); without `replace`,
+        one in force wins (Beaten)."""
+        needs = needs_of(result.outs.values())
+        write.root(result_key(slot or result.key), result, needs, replace=replace)
 
 
 def needs_of(refs: Iterable[SnapshotRef]) -> list[SnapshotRef]:
@@ -56,9 +59,10 @@ def inputs_of(result: Result) -> Inputs | None:
 
 
 class Last(msgspec.Struct, frozen=True, kw_only=True):
-    """The last known result of a stage."""
+    """The last known result of a stage. `slot` is where it lies, if that is not its stage key."""
 
     key: StageKey
+    slot: StageKey | None = None
     run: RunId
     made: str
     inputs: Inputs
@@ -91,7 +95,7 @@ class LastResults:
         with self._lock:
             kept = self._load()
             known = kept.stages.get(stage)
-            if known is None or (known.key, known.run) != (last.key, last.run):
+            if known is None or (known.key, known.slot, known.run) != (last.key, last.slot, last.run):
                 kept.stages[stage] = last
                 self._changed = True
 

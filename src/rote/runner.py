@@ -13,15 +13,16 @@ from rote.committing import Committer
 from rote.errors import Missing, RoteError, Stopped
 from rote.graph import needed, needs
 from rote.halting import Halt, Halting
-from rote.ids import RunId, SnapshotId
+from rote.ids import RunId, SnapshotId, StageKey
 from rote.interrupts import Interrupts, Mailbox
+from rote.matching import Matching
 from rote.outcomes import BAD, text_of
 from rote.pipeline import Pipeline, Stage
 from rote.planning import GONE, frozen_result
 from rote.ports import Clock, Executor, Progress, Silence
 from rote.pulse import Far
 from rote.record import Result, Run, StageOutcome
-from rote.results import Last, LastResults, Results, inputs_of
+from rote.results import Last, LastResults, inputs_of
 from rote.runrecord import Begun, RunOutcome, RunRecord
 from rote.runs import Runs
 from rote.scheduling import Schedule
@@ -29,6 +30,7 @@ from rote.stagekey import Inputs
 from rote.stagework import Failure, Stagework
 from rote.transactions import Transactions
 from rote.underway import Underway
+from rote.watching import Watching, undeclared
 
 GRACE = 10.0
 """Seconds between TERM and KILL."""
@@ -37,12 +39,12 @@ GRACE = 10.0
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """What a runner works with. `describe` makes the record of a run that begins now (asked at most once), and `begun`
     is called when it is in the store;
-    `companions` go along with each stage that is done."""
+    `companions` go along with each stage that is done, `watching` sees what it reads."""
 
     pipeline: Pipeline
     work: Stagework
     executor: Executor
-    results: Results
+    matching: Matching
     transactions: Transactions
     runs: Runs
     last: LastResults
@@ -52,6 +54,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress = msgspec.field(default_factory=Silence)
     grace: float = GRACE
     companions: Sequence[Companion] = ()
+    watching: Watching | None = None
 
 
 class Runner:
@@ -72,8 +75,9 @@ class Runner:
         self._makers: set[RunId] = set()  # of the results that were hit
         self._underway = Underway(parts.grace)
         self._attempts = Attempts(
-            parts.work, parts.executor, self._underway, parts.progress, parts.companions
-        )
+            parts.work, parts.executor, self._underway, parts.progress,
+            companions=parts.companions, watching=parts.watching,
+        )  # fmt: skip
         self._halting = Halting(self._events.put, self._underway, parts.progress.say)
         self._record = RunRecord(
             parts.runs, parts.last, parts.clock, parts.describe, self._committer, begun=self._begun
@@ -116,10 +120,11 @@ class Runner:
             self._underway.kill()
             self._p.progress.done()
             self._p.last.save()
+            self._p.matching.files.save()
 
     def _committer(self, run: RunId) -> Committer:
         return Committer(
-            self._p.work.data, self._p.transactions, self._p.results, last=self._p.last,
+            self._p.work.data, self._p.transactions, self._p.matching, last=self._p.last,
             clock=self._p.clock, run=run, fresh=self._force,
         )  # fmt: skip
 
@@ -176,21 +181,28 @@ class Runner:
             return self._frozen(stage)
         inputs = self._p.work.inputs(stage, self._made)
         skip = self._force or stage.always_changed
-        result = None if skip else self._p.results.get(inputs.key())
+        match = self._p.matching.find(inputs.key())
+        result = None if skip else match.result
         if result is not None:
+            self._check(stage, result)
             if self._p.work.in_place(result):
-                return self._hit(stage, result, inputs)
+                return self._hit(stage, result, inputs, match.slot)
             found = result
-            return lambda: self._bring(stage, found, inputs)
+            return lambda: self._bring(stage, found, inputs, match.slot)
         last = self._p.last.get(stage.name)
         decision = law.decide(
             stage.name, inputs, None, last=last.inputs if last else None, force=self._force,
-            always_changed=stage.always_changed,
+            always_changed=stage.always_changed, differences=match.differences,
         )  # fmt: skip
         self._record.begin()
         why = "; ".join(decision.why)
         self._p.progress.say(f"{stage.name}: running ({why})")
-        return lambda: self._execute(stage, inputs, why)
+        return lambda: self._execute(stage, inputs, why, match.slot)
+
+    def _check(self, stage: Stage, result: Result) -> None:
+        """A strict stage is no hit either, if it read data that it does not name."""
+        if stage.strict and self._p.watching and (paths := self._p.watching.undeclared(stage, result.found)):
+            raise undeclared(stage, paths)
 
     def _frozen(self, stage: Stage) -> StageOutcome | Callable[[], Ended]:
         ids = self._p.work.present(stage)
@@ -198,10 +210,10 @@ class Runner:
             self._made.update(ids)
             metrics = self._p.work.metrics(stage)
             return StageOutcome(stage=stage.name, outcome="frozen", metrics=metrics)
-        result = frozen_result(stage, self._made, self._p.work, self._p.results, self._p.last)
+        result = frozen_result(stage, self._made, self._p.work, self._p.matching, self._p.last)
         if result is None:
             raise Failure(GONE, next="take `frozen` away for one run")
-        return lambda: self._bring(stage, result, None)
+        return lambda: self._bring(stage, result, None, None)
 
     # ---- in a worker's thread ----------------------------------------------------------------------------------
 
@@ -212,38 +224,43 @@ class Runner:
             ended = Ended(stage, None, e)
         self._events.put(ended)
 
-    def _bring(self, stage: Stage, result: Result, inputs: Inputs | None) -> Ended:
+    def _bring(self, stage: Stage, result: Result, inputs: Inputs | None, slot: StageKey | None) -> Ended:
         try:
             self._attempts.say_aside(stage, self._p.work.bring(result, f"brought/{stage.name}"))
         except Missing:
             if inputs is None:
                 raise
             # The store has lost what the result names: then it is no hit.
-            return self._execute(stage, inputs, "its result is no longer whole in the store")
-        outcome = self._hit(stage, result, inputs)
+            return self._execute(stage, inputs, "its result is no longer whole in the store", slot)
+        outcome = self._hit(stage, result, inputs, slot)
         if inputs is None:
             outcome = msgspec.structs.replace(outcome, outcome="frozen")
         return Ended(stage, outcome)
 
-    def _hit(self, stage: Stage, result: Result, inputs: Inputs | None) -> StageOutcome:
+    def _hit(
+        self, stage: Stage, result: Result, inputs: Inputs | None, slot: StageKey | None
+    ) -> StageOutcome:
+        slot = slot if slot != result.key else None
         with self._lock:
             self._made.update({path: ref.id for path, ref in result.outs.items()})
             self._makers.add(result.run)
         if inputs is not None:
             known = inputs_of(result) or inputs
-            self._p.last.put(stage.name, Last(key=result.key, run=result.run, made=result.made, inputs=known))
+            self._p.last.put(
+                stage.name, Last(key=result.key, slot=slot, run=result.run, made=result.made, inputs=known)
+            )
         return StageOutcome(
-            stage=stage.name, outcome="hit", key=result.key, outs=result.outs, metrics=result.metrics,
+            stage=stage.name, outcome="hit", key=result.key, slot=slot, outs=result.outs, metrics=result.metrics,
             why=f"made by run {result.run}",
         )  # fmt: skip
 
-    def _execute(self, stage: Stage, inputs: Inputs, why: str) -> Ended:
+    def _execute(self, stage: Stage, inputs: Inputs, why: str, slot: StageKey | None) -> Ended:
         begun = self._record.begin()
         ended = self._attempts.make(
             Task(
                 stage=stage, inputs=inputs, run=begun.run.id, why=why,
                 log=lambda data: begun.recorder.log(stage.name, data),
-                replace=self._force or stage.always_changed,
+                slot=slot, replace=self._force or stage.always_changed,
             )
         )  # fmt: skip
         if ended.item is not None:

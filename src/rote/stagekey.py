@@ -32,11 +32,15 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, dict[str, Any]] = {}
     env: dict[str, Digest | None] = {}
     outs: dict[str, str] = {}
+    locks: dict[str, Digest] = {}
+    image: str = ""
+    python: str = ""
+    trace: str = ""
     env_shown: dict[str, str] = {}
 
     def key(self) -> StageKey:
         """The stage key."""
-        parts = {
+        parts: dict[str, Any] = {
             "format": self.format,
             "cmd": self.cmd,
             "wdir": self.wdir,
@@ -45,6 +49,9 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
             "env": self.env,
             "outs": self.outs,
         }
+        # Parts that came later stand in the key only where a stage uses them: keys made before stay what they are.
+        later = {"locks": self.locks, "image": self.image, "python": self.python, "trace": self.trace}
+        parts.update({name: value for name, value in later.items() if value})
         return StageKey(tagged("stage", canonical(parts)))
 
 
@@ -53,9 +60,13 @@ def inputs(
     deps: Mapping[str, SnapshotId],
     params: Mapping[str, Mapping[str, Any]],
     environment: Mapping[str, str],
+    *,
+    locks: Mapping[str, Digest] = {},
+    python: str = "",
 ) -> Inputs:
     """The inputs of a stage: what each dep is, params file -> key -> value, and the variables of the environment,
-    of which only the declared ones count."""
+    of which only the declared ones count; the digests of its lock files, and the version of its Python if it asks for
+    that."""
     values = {name: environment.get(name) for name in stage.env}
     return Inputs(
         cmd=stage.cmd,
@@ -64,6 +75,10 @@ def inputs(
         params={file: {key: plain(value) for key, value in of.items()} for file, of in params.items()},
         env={name: env_digest(value) for name, value in values.items()},
         outs={out.path: out.kind for out in stage.outs},
+        locks={path: locks[path] for path in stage.locks if path in locks},
+        image=stage.image,
+        python=python if stage.python else "",
+        trace="" if stage.trace == "python" else stage.trace,
         env_shown={name: _shown(name, value) for name, value in values.items() if value is not None},
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,10 +11,10 @@ import msgspec
 from rote import metrics
 from rote.data import Data
 from rote.errors import BadPath, ConfigError, Missing, RoteError, StageFailed, Unsaved
-from rote.ids import RunId, SnapshotId, nearest, shown
+from rote.ids import Digest, RunId, SnapshotId, nearest, shown
 from rote.overriding import keys
 from rote.pipeline import Stage, Values
-from rote.ports import Executor, Exit, Process, Workspace
+from rote.ports import Executor, Exit, Files, Process, Workspace
 from rote.record import Result
 from rote.stagekey import Inputs, chosen, inputs
 
@@ -49,7 +49,8 @@ class Stagework:
     """Works on stages of one working tree. Thread-safe for stages that do not depend on each other.
 
     `values` are the params after overrides; a params file that a stage makes is read when it is there.
-    `environment` is what stages are started with.
+    `environment` is what stages are started with. `files` and `python` (the version of the Python that a stage uses)
+    are asked for stages that make lock files, or their Python, a part of their key.
     """
 
     def __init__(
@@ -60,8 +61,12 @@ class Stagework:
         values: Values,
         environment: Mapping[str, str],
         decode: Decode,
+        files: Files | None = None,
+        python: Callable[[Stage], str] | None = None,
     ) -> None:
         self._workspace = workspace
+        self._files = files
+        self._python = python
         self.data = data
         self._values = values
         self._environment = environment
@@ -89,7 +94,21 @@ class Stagework:
                     where=str(stage.at),
                     next=f"did you mean {shown(near)}?" if near else f"write it into {param.file}",
                 )
-        return inputs(stage, deps, found, self._environment)
+        python = self._python(stage) if stage.python and self._python else ""
+        return inputs(stage, deps, found, self._environment, locks=self._locks(stage), python=python)
+
+    def _locks(self, stage: Stage) -> dict[str, Digest]:
+        found = {}
+        for path in stage.locks:
+            digest = self._files.digest(path) if self._files else None
+            if digest is None:
+                raise StageFailed(
+                    f"the lock file {shown(path, 200)} is not there",
+                    where=str(stage.at),
+                    next="make it, or take it out of `env.locks`",
+                )
+            found[path] = digest
+        return found
 
     def _dep(self, stage: Stage, path: str, made: Mapping[str, SnapshotId]) -> SnapshotId:
         if path in made:
@@ -148,6 +167,9 @@ class Stagework:
             )
             if inputs(one, {}, chosen(one, values), {}).params != {file: found.params[file]}:
                 return file
+        for path, digest in found.locks.items():
+            if self._files and self._files.digest(path) != digest:
+                return path
         return ""
 
     # ---- outs --------------------------------------------------------------------------------------------------
@@ -221,9 +243,10 @@ class Stagework:
         log: Callable[[bytes], None],
         started: Callable[[Process], None],
         environment: Mapping[str, str] = {},
+        cmd: Sequence[str] | None = None,
     ) -> Done:
         """Run the command, with `environment` besides what all stages get, and look at what it left. `started` gets the
-        process, to be able to stop it.
+        process, to be able to stop it; `cmd` are the command lines, if they are not those of the stage.
 
         Raises Failure.
         """
@@ -236,7 +259,7 @@ class Stagework:
 
         cwd = os.path.normpath(os.path.join(self._workspace.root, stage.wdir))
         env = {**self._environment, **environment}
-        process = executor.start(stage.cmd, cwd=cwd, env=env, output=output)
+        process = executor.start(cmd or stage.cmd, cwd=cwd, env=env, output=output)
         started(process)
         exit = process.wait()
         if exit.stopped:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rote.ids import SnapshotId
     from rote.ingest import SnapshotWriter
     from rote.known import Known
+    from rote.matching import Matching
     from rote.record import Host, StoreInfo
     from rote.registry import Registry
     from rote.releasing import Releasing
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from rote.stores.wrapping import Wrapping
     from rote.transactions import Transactions, Write
     from rote.vcs import Git
+    from rote.worktree.files import Files
     from rote.worktree.workspace import Workspace
 
 
@@ -250,6 +252,18 @@ class Wiring:
         from rote.results import Results  # on demand
 
         return Results(self.roots)
+
+    @cached_property
+    def files(self) -> Files:
+        from rote.worktree.files import Files  # on demand
+
+        return Files(self.root, self.cache)
+
+    @cached_property
+    def matching(self) -> Matching:
+        from rote.matching import Matching  # on demand
+
+        return Matching(self.results, self.files)
 
     @cached_property
     def runs(self) -> Runs:

@@ -23,7 +23,7 @@ LAWS = {
     "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "gates",
     "versions", "readback", "shuffling", "query", "querysql", "pickles", "redaction", "rooted",
     "metrics", "retention", "mirroring", "planes", "tensors", "usage", "pacing", "completeness",
-    "scheduling", "dvcsums", "ignoring",
+    "scheduling", "dvcsums", "ignoring", "found", "sightings", "strace",
 }  # fmt: skip
 PORTS = {
     "ports", "foreignports",
@@ -37,7 +37,7 @@ SERVICES = {
     "registry", "releasing", "modelfiles", "channels", "marking", "collecting", "trash", "tidying",
     "repacking", "gc", "delivery", "reading", "committing", "outcomes", "composing", "locating",
     "noding", "copying", "carrying", "presence", "aliasing", "agreed", "repairing", "piecework",
-    "probing", "underway", "attempt", "runrecord", "taking", "pinning",
+    "probing", "underway", "attempt", "runrecord", "taking", "pinning", "matching", "watching",
 }  # fmt: skip
 ADAPTERS = {
     "stores", "executors", "worktree", "landing", "machine", "vcs", "clock", "dvc",
@@ -63,7 +63,7 @@ FLOOR = {
 # What words and laws may import besides each other: values in, decisions out.
 PURE = {
     "__future__", "abc", "bisect", "collections", "contextlib", "datetime", "decimal", "difflib", "enum", "fnmatch",
-    "functools", "hashlib", "heapq", "itertools", "json", "math", "operator", "pickletools", "re", "shlex", "string",
+    "functools", "posixpath", "hashlib", "heapq", "itertools", "json", "math", "operator", "pickletools", "re", "shlex", "string",
     "struct", "array", "sys", "textwrap", "types", "typing", "unicodedata", "zlib", "dataclasses",
     "msgspec", "blake3", "pyfastcdc",
 }  # fmt: skip

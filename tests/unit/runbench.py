@@ -12,11 +12,13 @@ from rote.attempt import Companion
 from rote.checkpointing import Checkpointing
 from rote.checkpoints import CheckpointStore
 from rote.clock import SystemClock
+from rote.committing import Item
 from rote.config import overrides, params, reading
 from rote.data import Data
 from rote.executors.local import LocalExecutor
 from rote.founding import found, read
 from rote.ingest import SnapshotWriter
+from rote.matching import Matching
 from rote.plan import Plan, Why
 from rote.planning import Planner
 from rote.ports import ObjectStore, Silence
@@ -32,6 +34,7 @@ from rote.stores.memory import MemoryStore
 from rote.testing.clock import StillClock
 from rote.transactions import Transactions
 from rote.worktree.checkpoints import CheckpointFolder
+from rote.worktree.files import Files
 from rote.worktree.workspace import Workspace
 
 BY = "ada@lab"
@@ -62,6 +65,7 @@ class Bench:
         self.grace = 600.0
         self.told = Told()
         self.companions: list[Companion] = []
+        self.checkpoints: CheckpointStore | None = None
         self.described = 0
         self.info = read(self.store)
         self.workspace = Workspace(str(root), str(root / ".rote" / "cache"))
@@ -81,23 +85,29 @@ class Bench:
             by=BY,
         )
         self.results = Results(self.roots)
+        self.files = Files(str(root), str(root / ".rote" / "cache"))
+        self.matching = Matching(self.results, self.files)
 
     def watch_checkpoints(self, **options: Any) -> None:
         """Take the checkpoints of stages, looking all the time, by a real clock."""
-        store = CheckpointStore(
+        self.checkpoints = CheckpointStore(
             self.roots, self.transactions, self.snapshots, self.data,
             writer=lambda write: SnapshotWriter(self.store, write, known=None, info=self.info),
             clock=self.clock, by=BY,
         )  # fmt: skip
         self.companions.append(
             Checkpointing(
-                store,
+                self.checkpoints,
                 self._checkpoint_folder,
                 clock=SystemClock(),
                 progress=self.told,
                 **{"look": 0.02, "quiet": 0.1, **options},
             )
         )
+
+    def _done(self, item: Item) -> None:
+        if self.checkpoints is not None and item.key is not None:
+            self.checkpoints.remove(item.key)
 
     def _checkpoint_folder(self, path: str) -> CheckpointFolder:
         note = self.root / ".rote" / "cache" / "checkpoints" / path.replace("/", "_")
@@ -134,7 +144,7 @@ class Bench:
                     pipeline=pipeline,
                     work=self._work(values),
                     executor=self.executor,
-                    results=self.results,
+                    matching=self.matching,
                     transactions=self.transactions,
                     runs=self.runs,
                     last=self.last,
@@ -143,13 +153,14 @@ class Bench:
                     progress=self.told,
                     grace=self.grace,
                     companions=self.companions,
+                    done=self._done,
                 )
             ).run(targets, **options)
 
     def planner(self, set: tuple[str, ...] = ()) -> Planner:
         pipeline = config.load(str(self.root))
         values = params.of(str(self.root), pipeline, overrides.parse(set))
-        return Planner(pipeline, self._work(values), self.results, self.last)
+        return Planner(pipeline, self._work(values), self.matching, self.last)
 
     def plan(self, *targets: str, force: bool = False, set: tuple[str, ...] = ()) -> Plan:
         return self.planner(set).plan(targets, force=force)
@@ -172,6 +183,7 @@ class Bench:
             values=values,
             environment=self.environment,
             decode=lambda file, data: params.decode(reading.decode(data, file), file),
+            files=self.files,
         )
 
     def _describe(self, values: Any) -> Run:

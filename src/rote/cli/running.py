@@ -23,6 +23,7 @@ MOST = 20
 @click.option(
     "--keep-going", is_flag=True, help="After a failure go on with stages that do not need the failed one."
 )
+@click.option("--strict", is_flag=True, help="A stage that reads data which it does not name fails.")
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Put a tag on the run.")
 @click.option("--no-wait", is_flag=True, help="Fail if another run is at work in this tree.")
 @click.option("--json", "json_", is_flag=True, help="The outcome as JSON.")
@@ -34,6 +35,7 @@ def run_command(
     jobs: int,
     force: bool,
     keep_going: bool,
+    strict: bool,
     tags: tuple[str, ...],
     no_wait: bool,
     json_: bool,
@@ -41,7 +43,8 @@ def run_command(
     """Run the pipeline, or what STAGES need: only what must run."""
     here = project(ctx)
     outcome = here.run(
-        *stages, set=overrides, jobs=jobs, force=force, keep_going=keep_going, tags=tags_of(tags), wait=not no_wait,
+        *stages, set=overrides, jobs=jobs, force=force, keep_going=keep_going, strict=strict,
+        tags=tags_of(tags), wait=not no_wait,
         command=" ".join(["rote", "run", *_typed(ctx)]),
     )  # fmt: skip
     if json_:

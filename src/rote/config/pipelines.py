@@ -6,6 +6,8 @@ import posixpath
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
 from rote import gates as gates_law
 from rote import graph
 from rote.config import budgeting, caching, places, stagefiles, yamltext
@@ -45,6 +47,8 @@ def read(text: str, file: str = FILE, sources: Sources | None = None) -> Pipelin
             )
         found |= more
         files.append(below.file)
+    if top.flag("strict"):
+        found = {name: msgspec.structs.replace(stage, strict=True) for name, stage in found.items()}
     graph.check_outs(found)
     graph.check_checkpoints(found)
     graph.order(found)

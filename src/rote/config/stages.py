@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
-from rote.config import places
+from rote.config import environment, places
 from rote.config.checkpoints import read as checkpoint_rule
 from rote.config.nodes import Node
 from rote.config.params import SUFFIXES
@@ -18,7 +17,6 @@ from rote.ids import shown, stage_name
 from rote.overriding import DEFAULT_FILE
 from rote.pipeline import At, Out, Param, Stage
 
-_ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _NAMES: Final = tuple(STAGE)
 
 # Options of outs in dvc.yaml that change nothing here: how a plot is drawn is not part of a result.
@@ -55,7 +53,7 @@ def read(name: str, section: Section, folder: str = ".", *, dvc: bool = False) -
         frozen=section.flag("frozen"),
         always_changed=section.flag("always_changed"),
         wdir=wdir,
-        env=_env(section),
+        **environment.read(section, wdir),
         checkpoints=checkpoint_rule(section, wdir),
         desc=section.text("desc"),
         at=at,
@@ -177,18 +175,3 @@ def _file(text: str, wdir: str, at: At) -> str:
             "write FILE:KEY with a params file, or list the file under `deps`",
         )
     return path
-
-
-def _env(section: Section) -> tuple[str, ...]:
-    names: dict[str, None] = {}
-    for place, node in section.items("env", "names"):
-        name = section.string(place, node, "text (the name of a variable)")
-        if not _ENV.match(name):
-            hint = (
-                f"write {name.partition('=')[0]}; its value is taken from the environment"
-                if "=" in name
-                else None
-            )
-            raise refused(section.at(place, node), f"{shown(name)} is not the name of a variable", hint)
-        names[name] = None
-    return tuple(names)

@@ -19,6 +19,17 @@ _OUT: Final = {
 _OUTS: Final = {"type": "array", "items": _OUT}
 _TEXTS: Final = {"oneOf": [{"type": "string", "minLength": 1}, {**PATHS, "minItems": 1}]}
 _VARS: Final = {"type": "array", "items": {"type": ["string", "object"]}}
+_NAMES: Final = {"type": "array", "items": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}}
+_ENVIRONMENT: Final = {
+    "type": "object",
+    "properties": {
+        "vars": _NAMES,
+        "locks": PATHS,
+        "image": {"type": "string", "pattern": "^(.*@)?[a-z0-9]+:[0-9a-f]{32,}$"},
+        "python": {"type": "boolean"},
+    },
+    "additionalProperties": False,
+}
 _CHECKPOINTS: Final = {
     "oneOf": [
         {"type": "string", "minLength": 1},
@@ -64,9 +75,14 @@ STAGE: Final[dict[str, tuple[dict[str, Any], str]]] = {
         "The folder the command runs in; the stage's paths begin there.",
     ),
     "env": (
-        {"type": "array", "items": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}},
-        "Names of environment variables whose values decide the stage's result.",
+        {"oneOf": [_NAMES, _ENVIRONMENT]},
+        "Names of environment variables whose values decide the stage's result; or vars, locks, image and python.",
     ),
+    "trace": (
+        {"enum": ["python", "strace", "off"]},
+        "How it is found out what the command reads: by its Python processes (default), by strace, or not at all.",
+    ),
+    "strict": ({"type": "boolean"}, "True: the stage fails if it reads data that it does not name."),
     "checkpoints": (
         _CHECKPOINTS,
         "The folder that the command writes checkpoints into; or its path, how many to keep, and how often to take one.",
@@ -123,10 +139,8 @@ TOP: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "store": ({"type": "string", "minLength": 1}, "Where everything is kept: a folder or a URL."),
     "cache": (_CACHE, "The read cache: its folder, and its size such as 20 GB (0: none)."),
     "budget": (_BUDGET, "What the store's plan allows in a month: a plan's name, or limits."),
-    "vars": (
-        _VARS,
-        "Values that templates may name, besides those in params.yaml: FILE, FILE:KEY,KEY, or a mapping.",
-    ),
+    "vars": (_VARS, "Values that templates may name, besides those in params.yaml: FILE, FILE:KEY,KEY, or a mapping."),
+    "strict": ({"type": "boolean"}, "True: every stage fails if it reads data that it does not name."),
     "stages": ({"type": "object"}, "The pipeline's stages by name."),
     "pipelines": (
         PATHS,
