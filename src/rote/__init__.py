@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rote._version import __version__
 from rote.errors import RoteError
-from rote.functions import Dep, Metrics, Out, Param, Plots, stage
+from rote.functions import Dep, Metrics, Model, Out, Param, Plots, Previous, stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rote.samples import Samples
 
 __all__ = [
-    "Dep", "Metrics", "Out", "Param", "Plots", "Project", "RoteError", "__version__", "checkpoint", "dataset", "init",
-    "open", "schema", "stage",
+    "Dep", "Metrics", "Model", "Out", "Param", "Plots", "Previous", "Project", "RoteError", "__version__", "checkpoint",
+    "dataset", "init", "open", "schema", "stage",
 ]  # fmt: skip
 
 

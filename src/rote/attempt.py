@@ -103,7 +103,7 @@ class Attempts:
             stage=stage.name, key=None if changed else key, inputs=task.inputs, done=left,
             found=findings.found, slot=task.slot, replace=task.replace,
         )  # fmt: skip
-        outcome = done(stage, key, left, why)
+        outcome = done(stage, task.inputs, left, why)
         return Ended(stage, msgspec.structs.replace(outcome, undeclared=findings.undeclared), item=item)
 
     def _once(self, task: Task) -> tuple[Done, Findings]:

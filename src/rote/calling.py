@@ -18,7 +18,7 @@ from typing import Any
 
 from rote.config import params, reading
 from rote.errors import ConfigError, RoteError, UsageError
-from rote.functions import MARKED, Dep, Mark, Metrics, Param
+from rote.functions import MARKED, Dep, Mark, Metrics, Model, Param, Previous
 from rote.ids import shown
 from rote.overriding import DEFAULT_FILE, locate, value_at
 
@@ -81,6 +81,8 @@ def _mark(hint: Any) -> Mark | None:
 
 
 def _value(mark: Mark, hint: Any, where: str) -> Any:
+    if isinstance(mark, Model | Previous):
+        return _began(mark)
     if not isinstance(mark, Param):
         path = Path(mark.path)
         if not isinstance(mark, Dep):
@@ -107,6 +109,13 @@ def _value(mark: Mark, hint: Any, where: str) -> Any:
             next=f"change {file}, or the argument's type",
         )
     return value
+
+
+def _began(mark: Model | Previous) -> Path | None:
+    """Where that lies which the stage goes on from (docs/rote-yaml.md, "Warm starts")."""
+    folder = os.environ.get("ROTE_MODELS" if isinstance(mark, Model) else "ROTE_PREVIOUS", "")
+    place = Path(folder, mark.path.partition("@")[0] if isinstance(mark, Model) else mark.path)
+    return place if folder and place.exists() else None
 
 
 def _values(file: str) -> Any:

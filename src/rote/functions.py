@@ -65,6 +65,22 @@ class Param(Mark):
         super().__init__(path)
 
 
+class Model(Mark):
+    """A model that the stage goes on from, `NAME@ALIAS` or `NAME@VERSION`; the argument is the `pathlib.Path` of a
+    folder with its files, or None while there is none."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+
+
+class Previous(Mark):
+    """An out of the stage itself, whose earlier result it goes on from; the argument is its `pathlib.Path`, or None the
+    first time."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+
+
 @overload
 def stage(function: _Function, /) -> _Function: ...
 @overload

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -29,6 +29,9 @@ from rote.stagework import Stagework
 from rote.watching import Watching
 from rote.wiring import Wiring
 
+if TYPE_CHECKING:  # loaded on demand
+    from rote.warming import Warming
+
 HOOK = os.path.join(os.path.dirname(executors.__file__), "hook")
 """The folder of the sitecustomize that takes notes in a stage's Python processes."""
 
@@ -49,6 +52,7 @@ class Operating:
         force: bool,
         keep_going: bool,
         strict: bool = False,
+        cold: bool = False,
         tags: Mapping[str, str],
         command: str,
     ) -> RunOutcome:
@@ -60,13 +64,14 @@ class Operating:
             )
         self._bury()
         parsed = overriding.parse(overrides)
+        warming = self._warming(cold)
         with (
             overriding.overridden(self._w.root, self._w.pipeline, parsed) as values,
             closing(LocalExecutor()) as executor,
         ):
             parts = Parts(
                 pipeline=_strict(self._w.pipeline) if strict else self._w.pipeline,
-                work=self._work(values),
+                work=self._work(values, warming),
                 executor=executor,
                 matching=self._w.matching,
                 transactions=self._w.transactions,
@@ -76,6 +81,7 @@ class Operating:
                 describe=lambda: self._described(values, overrides, tags, command),
                 progress=self._w.progress,
                 watching=self.watching(),
+                companions=[warming] if warming else [],
             )
             outcome = Runner(parts).run(targets, jobs=jobs, force=force, keep_going=keep_going)
         if tags and not outcome.recorded:
@@ -97,12 +103,30 @@ class Operating:
     def _planner(self, overrides: Sequence[str]) -> Planner:
         parsed = overriding.parse(overrides)
         values = params.of(self._w.root, self._w.pipeline, parsed)
-        return Planner(self._w.pipeline, self._work(values), self._w.matching, self._last)
+        return Planner(
+            self._w.pipeline, self._work(values, self._warming(False)), self._w.matching, self._last
+        )
 
-    def _work(self, values: Values) -> Stagework:
+    def _work(self, values: Values, warming: Warming | None) -> Stagework:
         return Stagework(
             self._w.workspace, self._w.data, values=values, environment=os.environ, decode=_decode,
-            files=self._w.files, python=self._python,
+            files=self._w.files, python=self._python, warmed=warming.warmed if warming else None,
+        )  # fmt: skip
+
+    def _warming(self, cold: bool) -> Warming | None:
+        """The warm starts of the pipeline, if it has any."""
+        if not any(stage.warm for stage in self._w.pipeline.stages.values()):
+            return None
+        from rote.landing.folder import Folder  # few pipelines go on from what there was
+        from rote.warming import Warming, same_project
+        from rote.worktree.places import delete
+
+        return Warming(
+            self._w.store, self._w.snapshots, self._w.registry, self._w.results.get, Folder, delete,
+            project=same_project(self._w.git.origin() or self._w.root),
+            folder=os.path.join(self._w.root, ".rote", "starts"),
+            commit=lambda: self._w.git.commit().id or "",
+            cold=cold,
         )  # fmt: skip
 
     def watching(self) -> Watching:

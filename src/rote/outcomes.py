@@ -9,6 +9,7 @@ from rote.ids import Digest, StageKey
 from rote.pipeline import Stage
 from rote.plan import FROZEN
 from rote.record import StageOutcome
+from rote.stagekey import Inputs
 from rote.stagework import Done, Failure
 
 BAD = ("failed", "stopped", "blocked")
@@ -19,12 +20,17 @@ def keys_of(stages: Collection[StageOutcome]) -> dict[str, StageKey]:
     return {o.stage: o.slot or o.key or StageKey(Digest(FROZEN)) for o in stages}
 
 
-def done(stage: Stage, key: StageKey, left: Done, why: str) -> StageOutcome:
+def done(stage: Stage, inputs: Inputs, left: Done, why: str) -> StageOutcome:
     """The outcome of a stage that ended well; its outs are added when they are saved."""
     return StageOutcome(
-        stage=stage.name, outcome="done", key=key, seconds=round(left.seconds, 3), why=why, exit_code=0,
-        metrics=left.metrics,
+        stage=stage.name, outcome="done", key=inputs.key(), seconds=round(left.seconds, 3), why=why, exit_code=0,
+        metrics=left.metrics, starts=starts_of(inputs),
     )  # fmt: skip
+
+
+def starts_of(inputs: Inputs) -> dict[str, str]:
+    """What a stage went on from, as a run tells it."""
+    return {text: inputs.starts_shown.get(text, "") for text in inputs.starts}
 
 
 def failed(stage: Stage, key: StageKey, error: RoteError, aside: list[str]) -> StageOutcome:

@@ -38,6 +38,20 @@ class Out(msgspec.Struct, frozen=True):
     """It is kept in the store. Otherwise it lies in the working tree alone, and git may track it."""
 
 
+class Warm(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stage goes on from: a model (`model` with `ref`, an alias or a version), or an earlier result of its own
+    out `path`."""
+
+    model: str = ""
+    ref: str = ""
+    path: str = ""
+
+    @property
+    def text(self) -> str:
+        """As it is written in records."""
+        return f"model:{self.model}@{self.ref}" if self.model else f"previous:{self.path}"
+
+
 class CheckpointRule(msgspec.Struct, frozen=True, kw_only=True):
     """Where a stage writes its checkpoints (relative to the project's root), how many of the last are kept, and how
     many seconds lie at least between two that are taken."""
@@ -73,6 +87,8 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool = False
     """Whether it fails if it reads data that it does not name."""
     checkpoints: CheckpointRule | None = None
+    warm: tuple[Warm, ...] = ()
+    """What the stage goes on from, where there is something."""
     desc: str = ""
     at: At = At("rote.yaml", 0)
 

@@ -130,6 +130,7 @@ def changes(old: Inputs, new: Inputs) -> list[Change]:
         was, now = getattr(old, kind) or ABSENT, getattr(new, kind) or ABSENT
         if was != now:
             found.append(Change(kind=kind, name="", old=was, new=now))
+    found += _pairs("start", _begun(old), _begun(new))
     found += _pairs("out", old.outs, new.outs)
     return found
 
@@ -155,6 +156,14 @@ def _pairs(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterato
             new[name]
         ):  # to Python 1 and 1.0 are equal, to a stage key not
             yield Change(kind=kind, name=name, old=old[name], new=new[name])
+
+
+def _begun(inputs: Inputs) -> dict[str, str]:
+    """What the stage goes on from, for people and still one to one."""
+    return {
+        text: f"{inputs.starts_shown.get(text, '')} ({id[:10]})".strip() if id else "nothing"
+        for text, id in inputs.starts.items()
+    }
 
 
 def _within(change: Change) -> Iterator[Change]:

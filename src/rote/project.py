@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from rote.data import DataStatus
     from rote.delivery import Fetched
     from rote.gc import GcReport, Going
+    from rote.warming import Link
     from rote.plan import Plan, Why
     from rote.probe import Probed
     from rote.registry import ModelSummary
@@ -211,13 +212,15 @@ class Project:
         force: bool = False,
         keep_going: bool = False,
         strict: bool = False,
+        cold: bool = False,
         tags: Mapping[str, str] | None = None,
         wait: bool = True,
         command: str = "rote.Project.run",
     ) -> RunOutcome:
         """Run the pipeline, or what `stages` need: only what must run.
 
-        `set` holds overrides such as `train.lr=0.1`. `strict`: a stage fails that reads data which it does not name. A stage that fails is in the outcome, not raised. Raises
+        `set` holds overrides such as `train.lr=0.1`. `strict`: a stage fails that reads data which it does not name. `cold`: stages
+        begin from nothing that would go on from a model or an earlier result. A stage that fails is in the outcome, not raised. Raises
         ConfigError, Locked (another run is at work and `wait` is false), StoreError.
         """
         from rote.operating import Operating  # the engine is loaded by what needs it
@@ -225,7 +228,7 @@ class Project:
         with self._locked(command, wait=wait):
             return Operating(self._w).run(
                 [self._target(s) for s in stages], overrides=set, jobs=jobs, force=force, keep_going=keep_going,
-                strict=strict, tags=tags or {}, command=command,
+                strict=strict, cold=cold, tags=tags or {}, command=command,
             )  # fmt: skip
 
     def plan(self, *stages: str, set: Sequence[str] = (), force: bool = False) -> Plan:
@@ -256,6 +259,13 @@ class Project:
     def show(self, run: str) -> Run:
         """Everything a run recorded. `run` is an id, a unique part of one, `last` or `last~N`. Raises Missing."""
         return self._w.runs.named(run)
+
+    def chain(self, run: str) -> list[Link]:
+        """What the stages of a run with warm starts went on from, each followed back to where it began. Raises
+        Missing."""
+        from rote.warming import chain  # only this call needs it
+
+        return list(chain(self._w.runs.get, self.show(run)))
 
     def compare(self, *runs: str, equal: bool = False) -> Comparison:
         """Runs side by side: what differs in params, metrics, stages, commit and machine; with `equal` all of it."""

@@ -134,6 +134,8 @@ class StageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, Any] = {}
     undeclared: list[str] = []
     """Data that the stage read although it names it nowhere."""
+    starts: dict[str, str] = {}
+    """Warm start -> the version, or the run, that the stage went on from; empty where there was none."""
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True):

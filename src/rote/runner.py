@@ -16,7 +16,7 @@ from rote.halting import Halt, Halting
 from rote.ids import RunId, SnapshotId, StageKey
 from rote.interrupts import Interrupts, Mailbox
 from rote.matching import Matching
-from rote.outcomes import BAD, text_of
+from rote.outcomes import BAD, starts_of, text_of
 from rote.pipeline import Pipeline, Stage
 from rote.planning import GONE, frozen_result
 from rote.ports import Clock, Executor, Progress, Silence
@@ -251,7 +251,7 @@ class Runner:
             )
         return StageOutcome(
             stage=stage.name, outcome="hit", key=result.key, slot=slot, outs=result.outs, metrics=result.metrics,
-            why=f"made by run {result.run}",
+            why=f"made by run {result.run}", starts=starts_of(inputs) if inputs is not None else {},
         )  # fmt: skip
 
     def _execute(self, stage: Stage, inputs: Inputs, why: str, slot: StageKey | None) -> Ended:

@@ -22,7 +22,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     """What a stage key is made of, and what a result remembers for `rote why`.
 
     `params` holds plain values (see `plain`), `env` the digest of each declared variable's value or None where it is
-    not set. `env_shown` is for people only and no part of the key.
+    not set. `env_shown` and `starts_shown` are for people only and no part of the key.
     """
 
     format: int = 1
@@ -36,7 +36,10 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     image: str = ""
     python: str = ""
     trace: str = ""
+    starts: dict[str, SnapshotId | None] = {}
+    """Warm start -> the snapshot it begins from, or None."""
     env_shown: dict[str, str] = {}
+    starts_shown: dict[str, str] = {}
 
     def key(self) -> StageKey:
         """The stage key."""
@@ -50,7 +53,9 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
             "outs": self.outs,
         }
         # Parts that came later stand in the key only where a stage uses them: keys made before stay what they are.
-        later = {"locks": self.locks, "image": self.image, "python": self.python, "trace": self.trace}
+        later = {
+            "locks": self.locks, "image": self.image, "python": self.python, "trace": self.trace, "starts": self.starts,
+        }  # fmt: skip
         parts.update({name: value for name, value in later.items() if value})
         return StageKey(tagged("stage", canonical(parts)))
 

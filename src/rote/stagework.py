@@ -50,7 +50,8 @@ class Stagework:
 
     `values` are the params after overrides; a params file that a stage makes is read when it is there.
     `environment` is what stages are started with. `files` and `python` (the version of the Python that a stage uses)
-    are asked for stages that make lock files, or their Python, a part of their key.
+    are asked for stages that make lock files, or their Python, a part of their key; `warmed` adds what a stage goes
+    on from.
     """
 
     def __init__(
@@ -63,10 +64,12 @@ class Stagework:
         decode: Decode,
         files: Files | None = None,
         python: Callable[[Stage], str] | None = None,
+        warmed: Callable[[Stage, Inputs], Inputs] | None = None,
     ) -> None:
         self._workspace = workspace
         self._files = files
         self._python = python
+        self._warmed = warmed
         self.data = data
         self._values = values
         self._environment = environment
@@ -95,7 +98,8 @@ class Stagework:
                     next=f"did you mean {shown(near)}?" if near else f"write it into {param.file}",
                 )
         python = self._python(stage) if stage.python and self._python else ""
-        return inputs(stage, deps, found, self._environment, locks=self._locks(stage), python=python)
+        now = inputs(stage, deps, found, self._environment, locks=self._locks(stage), python=python)
+        return self._warmed(stage, now) if self._warmed and stage.warm else now
 
     def _locks(self, stage: Stage) -> dict[str, Digest]:
         found = {}

@@ -16,6 +16,7 @@ import pytest
 SRC = Path(__file__).parents[2] / "src" / "rote"
 
 WORDS = {
+    "starts",
     "errors", "functions", "ids", "paths", "encoding", "snapshot", "pointer", "pipeline",
     "record", "unfinished", "_version", "foreign",
 }  # fmt: skip
@@ -29,6 +30,7 @@ PORTS = {
     "ports", "foreignports",
 }  # fmt: skip
 SERVICES = {
+    "warming",
     "packs", "packing", "piecing", "ingest", "identity", "known", "snapshots", "transactions",
     "conditional", "fence", "roots", "founding", "probe", "check", "checkpoints", "checkpointing",
     "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",

@@ -91,3 +91,29 @@ def test_a_function_of_the_file_can_be_called_as_any_other(place: Place) -> None
     )
     subprocess.run([sys.executable, "use.py"], cwd=place.root, check=True, timeout=60)
     assert (place.root / "x").read_text() == "hel"
+
+
+def test_a_function_goes_on_from_what_there_is(place: Place) -> None:
+    place.write("sub/pipeline.py", '''
+from pathlib import Path
+from typing import Annotated
+import rote
+
+@rote.stage
+def fit(
+    data: Annotated[Path, rote.Dep("data.txt")],
+    before: Annotated[Path | None, rote.Previous("build/m.txt")],
+    best: Annotated[Path | None, rote.Model("m@prod")],
+    out: Annotated[Path, rote.Out("build/m.txt")],
+):
+    was = before.read_text() if before else "-"
+    out.write_text(was + data.read_text() + str(sorted(p.name for p in best.iterdir()) if best else ""))
+''')  # fmt: skip
+    place.write("rote.yaml", "pipelines: [sub/pipeline.py]\nmodels:\n  m: {files: [sub/build/m.txt]}\n")
+    place.write("sub/data.txt", "a")
+    assert outcomes(place) == {"sub:fit": "done"}
+    place.rote("release", "m")
+    place.rote("promote", "m@1.0.0", "prod")
+    place.write("sub/data.txt", "b")
+    assert outcomes(place) == {"sub:fit": "done"}
+    assert (place.root / "sub/build/m.txt").read_text() == "-ab['m.txt']"

@@ -23,6 +23,11 @@ MOST = 20
 @click.option(
     "--keep-going", is_flag=True, help="After a failure go on with stages that do not need the failed one."
 )
+@click.option(
+    "--cold",
+    is_flag=True,
+    help="Begin from nothing where a stage would go on from a model or an earlier result.",
+)
 @click.option("--strict", is_flag=True, help="A stage that reads data which it does not name fails.")
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Put a tag on the run.")
 @click.option("--no-wait", is_flag=True, help="Fail if another run is at work in this tree.")
@@ -35,6 +40,7 @@ def run_command(
     jobs: int,
     force: bool,
     keep_going: bool,
+    cold: bool,
     strict: bool,
     tags: tuple[str, ...],
     no_wait: bool,
@@ -43,7 +49,7 @@ def run_command(
     """Run the pipeline, or what STAGES need: only what must run."""
     here = project(ctx)
     outcome = here.run(
-        *stages, set=overrides, jobs=jobs, force=force, keep_going=keep_going, strict=strict,
+        *stages, set=overrides, jobs=jobs, force=force, keep_going=keep_going, strict=strict, cold=cold,
         tags=tags_of(tags), wait=not no_wait,
         command=" ".join(["rote", "run", *_typed(ctx)]),
     )  # fmt: skip

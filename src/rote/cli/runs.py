@@ -10,6 +10,7 @@ from rote.cli.opening import project
 from rote.cli.tables import as_csv, as_json, seconds, size, table, value
 from rote.cli.tagging import tags_of
 from rote.errors import UsageError
+from rote.project import Project
 from rote.record import Run
 
 
@@ -59,7 +60,7 @@ def show_command(ctx: click.Context, run: str, json_: bool) -> None:
     if json_:
         as_json(found)
         return
-    click.echo("\n".join(_told(found)))
+    click.echo("\n".join([*_told(found), *_chains(project(ctx), found)]))
 
 
 def _told(run: Run) -> list[str]:
@@ -103,6 +104,15 @@ def _told(run: Run) -> list[str]:
     if rows:
         lines.append(table(["  stage", "outcome", "time", "outs", "why"], rows))
     return lines
+
+
+def _chains(project: Project, run: Run) -> list[str]:
+    """Where warm starts come from, back to the first one."""
+    lines = []
+    for link in project.chain(run.id):
+        commit = f" (commit {link.commit[:10]})" if link.commit else ""
+        lines.append(f"  {link.stage} of run {link.run}{commit} went on from {link.began}")
+    return ["warm starts", *lines] if lines else []
 
 
 def _flat(tree: object, prefix: str = "") -> list[tuple[str, object]]:

@@ -14,7 +14,15 @@ from rote.config.refusal import refused, unknown
 from rote.ids import shown
 from rote.pipeline import At
 
-_SECTION: Final = {"Dep": "deps", "Out": "outs", "Metrics": "metrics", "Plots": "plots", "Param": "params"}
+_SECTION: Final = {
+    "Dep": "deps",
+    "Out": "outs",
+    "Metrics": "metrics",
+    "Plots": "plots",
+    "Param": "params",
+    "Model": "deps",
+    "Previous": "deps",
+}
 _WORDS: Final = (*_SECTION, "stage")
 
 
@@ -141,6 +149,10 @@ class _Reader:
             whole = Node({path.value: below}, call.lineno)
             whole.lines[path.value] = call.lineno
             path = whole
+        if word == "Model":
+            path = _text(f"model:{path.value}", call.lineno)
+        elif word == "Previous":
+            path = _node({"previous": path.value}, call.lineno)
         key = _SECTION[str(word)]
         if key not in found.value:
             self._put(found, key, Node([], call.lineno))

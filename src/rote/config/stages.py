@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from rote.config import environment, places
+from rote.config import environment, places, warm
 from rote.config.checkpoints import read as checkpoint_rule
 from rote.config.nodes import Node
 from rote.config.params import SUFFIXES
@@ -48,6 +48,7 @@ def read(name: str, section: Section, folder: str = ".", *, dvc: bool = False) -
         name=name,
         cmd=_commands(section),
         deps=_deps(section, wdir),
+        warm=warm.read(section, wdir),
         params=_params(section, wdir),
         outs=tuple(_outs(section, wdir, dvc)),
         frozen=section.flag("frozen"),
@@ -58,6 +59,7 @@ def read(name: str, section: Section, folder: str = ".", *, dvc: bool = False) -
         desc=section.text("desc"),
         at=at,
     )
+    warm.check(section, stage)
     if stage.frozen and stage.always_changed:
         raise refused(
             section.at("frozen"), "a stage is either `frozen` or `always_changed`, not both", "remove one"
@@ -75,6 +77,8 @@ def _commands(section: Section) -> tuple[str, ...]:
 def _deps(section: Section, wdir: str) -> tuple[str, ...]:
     found: dict[str, int] = {}
     for place, node in section.items("deps", "paths"):
+        if warm.is_one(node):
+            continue
         path = places.path(section.string(place, node, "text (a path)"), wdir, section.at(place, node), "dep")
         if path in found:
             first = found[path]

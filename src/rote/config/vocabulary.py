@@ -139,7 +139,10 @@ TOP: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "store": ({"type": "string", "minLength": 1}, "Where everything is kept: a folder or a URL."),
     "cache": (_CACHE, "The read cache: its folder, and its size such as 20 GB (0: none)."),
     "budget": (_BUDGET, "What the store's plan allows in a month: a plan's name, or limits."),
-    "vars": (_VARS, "Values that templates may name, besides those in params.yaml: FILE, FILE:KEY,KEY, or a mapping."),
+    "vars": (
+        _VARS,
+        "Values that templates may name, besides those in params.yaml: FILE, FILE:KEY,KEY, or a mapping.",
+    ),
     "strict": ({"type": "boolean"}, "True: every stage fails if it reads data that it does not name."),
     "stages": ({"type": "object"}, "The pipeline's stages by name."),
     "pipelines": (
