@@ -29,7 +29,7 @@ SERVICES = {
     "matching", "watching",
     "taking", "pinning",
     "packs", "packing", "piecing", "ingest", "identity", "known", "snapshots", "transactions", "conditional", "fence",
-    "roots", "founding", "probe", "check", "checkpoints", "checkpointing", "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",
+    "roots", "founding", "probe", "check", "checkpoints", "checkpointing", "joining", "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",
     "spots", "fetching", "samples",
     "interrupts", "recording", "runs", "livelog", "spool", "waking", "pulse",
     "control", "vigil", "following", "halting", "comparing", "catalogue", "registry", "releasing", "modelfiles", "channels",
