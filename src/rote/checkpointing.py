@@ -13,7 +13,7 @@ import msgspec
 from rote import completeness
 from rote.attempt import Aid, Task
 from rote.checkpoints import CheckpointStore, Owner
-from rote.completeness import QUIET, Looks, Stat, is_temporary
+from rote.completeness import FOLDER, QUIET, RESUMED, Looks, Stat, is_temporary
 from rote.encoding import digest_of
 from rote.errors import Changed, RoteError
 from rote.ids import RunId
@@ -23,8 +23,6 @@ from rote.unfinished import Checkpoint
 
 LOOK = 1.0
 """Seconds between two looks at a folder."""
-FOLDER, RESUMED = "ROTE_CHECKPOINTS", "ROTE_RESUMED"
-"""Variables that a stage with checkpoints finds: the folder's absolute path, and the step it begins from."""
 UNNAMED = "unknown"
 """What RESUMED says where the stage did not give its steps names."""
 _TICK = 50_000_000
@@ -104,7 +102,7 @@ class Checkpointing:
         What a rote that was killed could not save any more is saved first. Raises what the store raises; RoteError
         where the folder cannot be written.
         """
-        stage, key, log = task.stage, task.inputs.key(), task.log
+        stage, key, log = task.stage, task.slot or task.inputs.key(), task.log
         folder = self._folders(rule.path)
         self._salvage(folder, stage.name)
         own = self._resumes | {task.run}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from rote.data import Data
-from rote.errors import Changed, Corrupt, Missing, NotFound
+from rote.errors import Changed, Corrupt, Missing, NotFound, StoreError
 from rote.ids import RunId, StageKey
 from rote.ingest import SnapshotWriter
 from rote.ports import Clock, HeldTree
@@ -18,6 +19,9 @@ from rote.snapshot import SnapshotRecord, SnapshotRef
 from rote.snapshots import Snapshots
 from rote.transactions import Transactions, Write
 from rote.unfinished import Checkpoint, Checkpoints
+
+
+_log = logging.getLogger(__name__)
 
 
 class Owner(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,5 +108,9 @@ class CheckpointStore:
         return True
 
     def remove(self, key: StageKey) -> None:
-        """The stage has its result: its checkpoints are not needed any more."""
-        self._roots.remove(checkpoints_key(key))
+        """The stage has its result: its checkpoints are not needed any more. What cannot be removed now goes with the
+        next collection."""
+        try:
+            self._roots.remove(checkpoints_key(key))
+        except StoreError as e:
+            _log.debug("the checkpoints of %s stay for now: %s", key, e)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -55,7 +55,10 @@ class Committer:
         clock: Clock,
         run: RunId,
         fresh: bool = False,
+        done: Callable[[Item], None] = lambda item: None,
     ) -> None:
+        """`done` is told of each stage whose result is in force."""
+        self._done = done
         self._data = data
         self._transactions = transactions
         self._matching = matching
@@ -168,6 +171,7 @@ class Committer:
             slot = item.slot if item.slot != item.key else None
             last = Last(key=item.key, slot=slot, run=self._run, made=moment(self._clock), inputs=item.inputs)
             self._last.put(item.stage, last)
+            self._done(item)
 
 
 def moment(clock: Clock) -> str:

@@ -13,6 +13,8 @@ from rote.ids import shown
 
 MARK = ".rote-checkpoint"
 """The file in a checkpoint folder by which `rote.checkpoint` names the newest checkpoint."""
+FOLDER, RESUMED = "ROTE_CHECKPOINTS", "ROTE_RESUMED"
+"""Variables that a stage with checkpoints finds: the folder's absolute path, and the step it begins from."""
 QUIET = 5.0
 """Seconds for which a file that nobody vouches for has to stay as it is."""
 

@@ -219,8 +219,9 @@ class Project:
     ) -> RunOutcome:
         """Run the pipeline, or what `stages` need: only what must run.
 
-        `set` holds overrides such as `train.lr=0.1`. `strict`: a stage fails that reads data which it does not name. `cold`: stages
-        begin from nothing that would go on from a model or an earlier result. A stage that fails is in the outcome, not raised. Raises
+        `set` holds overrides such as `train.lr=0.1`. `strict`: a stage fails that reads data which it does not name.
+        `cold`: stages begin from nothing that would go on from a model or an earlier result. A stage that fails is in
+        the outcome, not raised. Raises
         ConfigError, Locked (another run is at work and `wait` is false), StoreError.
         """
         from rote.operating import Operating  # the engine is loaded by what needs it

@@ -9,14 +9,15 @@ import msgspec
 
 from rote import plan as law
 from rote.attempt import Attempts, Companion, Ended, Task
-from rote.committing import Committer
+from rote.committing import Committer, Item
 from rote.errors import Missing, RoteError, Stopped
 from rote.graph import needed, needs
 from rote.halting import Halt, Halting
 from rote.ids import RunId, SnapshotId, StageKey
 from rote.interrupts import Interrupts, Mailbox
+from rote.joining import Joining
 from rote.matching import Matching
-from rote.outcomes import BAD, starts_of, text_of
+from rote.outcomes import BAD, failed, starts_of, text_of
 from rote.pipeline import Pipeline, Stage
 from rote.planning import GONE, frozen_result
 from rote.ports import Clock, Executor, Progress, Silence
@@ -39,7 +40,8 @@ GRACE = 10.0
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """What a runner works with. `describe` makes the record of a run that begins now (asked at most once), and `begun`
     is called when it is in the store;
-    `companions` go along with each stage that is done, `watching` sees what it reads."""
+    `companions` go along with each stage that is done, `done` is told when its result is in force, `joining` waits for
+    what others compute, `watching` sees what it reads."""
 
     pipeline: Pipeline
     work: Stagework
@@ -54,6 +56,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress = msgspec.field(default_factory=Silence)
     grace: float = GRACE
     companions: Sequence[Companion] = ()
+    done: Callable[[Item], None] = lambda item: None
+    joining: Joining | None = None
     watching: Watching | None = None
 
 
@@ -125,7 +129,7 @@ class Runner:
     def _committer(self, run: RunId) -> Committer:
         return Committer(
             self._p.work.data, self._p.transactions, self._p.matching, last=self._p.last,
-            clock=self._p.clock, run=run, fresh=self._force,
+            clock=self._p.clock, run=run, fresh=self._force, done=self._p.done,
         )  # fmt: skip
 
     # ---- what runs next ----------------------------------------------------------------------------------------
@@ -256,13 +260,23 @@ class Runner:
 
     def _execute(self, stage: Stage, inputs: Inputs, why: str, slot: StageKey | None) -> Ended:
         begun = self._record.begin()
-        ended = self._attempts.make(
-            Task(
-                stage=stage, inputs=inputs, run=begun.run.id, why=why,
-                log=lambda data: begun.recorder.log(stage.name, data),
-                slot=slot, replace=self._force or stage.always_changed,
-            )
+        task = Task(
+            stage=stage, inputs=inputs, run=begun.run.id, why=why,
+            log=lambda data: begun.recorder.log(stage.name, data),
+            slot=slot, replace=self._force or stage.always_changed,
         )  # fmt: skip
+        while True:
+            try:
+                theirs = (
+                    self._p.joining.result(task, lambda: bool(self._halting)) if self._p.joining else None
+                )
+            except Failure as e:
+                return Ended(stage, failed(stage, inputs.key(), e, []))
+            if theirs is not None and theirs.result is not None:
+                return self._bring(stage, theirs.result, inputs, theirs.slot)
+            ended = self._attempts.make(task)
+            if self._p.joining is None or not self._p.joining.gave_way(slot):
+                break
         if ended.item is not None:
             with self._lock:
                 self._made.update(ended.item.done.ids)

@@ -7,13 +7,15 @@ from datetime import datetime
 import msgspec
 
 from rote import conditional
-from rote.errors import Conflict, Unknown, Unsupported
+from rote.encoding import without_check
+from rote.errors import Conflict, Corrupt, Unknown, Unsupported
 from rote.marking import Look, Marker, RootSeen
 from rote.ports import ObjectStore
 from rote.record import PENDING, TOMBSTONE
-from rote.retention import is_old
+from rote.retention import RUNNING, is_old
 from rote.roots import Roots, end_txn
 from rote.trash import Trash
+from rote.unfinished import FREE, Lease
 
 
 class Tidied(msgspec.Struct):
@@ -23,6 +25,7 @@ class Tidied(msgspec.Struct):
     roots_settled: int = 0
     txns: int = 0
     tombstones: int = 0
+    leases: int = 0
     segments: int = 0
     size: int = 0
     """Bytes of the live segments that went."""
@@ -72,6 +75,7 @@ class Janitor:
                 self._delete(f"txns/{txn}")
                 gone.add(txn)
                 self.done.txns += 1
+        self._leases()
         present = (look.over | set(look.open)) - gone
         for seen in look.roots:
             if seen.root.state == TOMBSTONE and seen.trash is None:
@@ -82,6 +86,19 @@ class Janitor:
             if f"runs/{run}/record" not in records and is_old(run, self._now, self._grace):
                 self._segments(run, look)
 
+    def _leases(self) -> None:
+        """Leases that nobody holds any more, or whose run cannot be under way."""
+        for meta in list(self._store.list("leases/")):
+            found = conditional.look(self._store, meta.key)
+            try:
+                lease = without_check(found.data, Lease, meta.key) if found else None
+            except Corrupt:
+                continue  # it binds nobody, and `rote store check` is not about it
+            if lease is None or found is None or not is_old(lease.run, self._now, self._grace):
+                continue
+            if lease.state == FREE or is_old(lease.run, self._now, RUNNING):
+                self.done.leases += self._delete_exactly(meta.key, found.etag)
+
     def _tombstone(self, seen: RootSeen, txn_present: bool, look: Look) -> None:
         names = seen.key.split("/")
         if names[0] == "runs":
@@ -90,7 +107,7 @@ class Janitor:
         if removed is None and self._rest > 0:
             Trash(self._store).stamp(seen, self._moment)
         elif not txn_present and self._rested(removed):
-            self.done.tombstones += self._delete_exactly(seen)
+            self.done.tombstones += self._delete_exactly(seen.key, seen.etag)
 
     def _rested(self, removed: object) -> bool:
         if self._rest <= 0:
@@ -117,10 +134,10 @@ class Janitor:
                 if not left:
                     raise
 
-    def _delete_exactly(self, seen: RootSeen) -> bool:
-        """Delete a tombstone, if it is still that one. It may stay as well: a look tells next time."""
+    def _delete_exactly(self, key: str, etag: str) -> bool:
+        """Delete a small object, if it is still that one. It may stay as well: a look tells next time."""
         try:
-            self._store.delete(seen.key, seen.etag)
+            self._store.delete(key, etag)
         except (Conflict, Unknown, Unsupported):
             return False
         return True

@@ -36,7 +36,7 @@ HELD, FREE = "held", "free"
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """The object `leases/<aa>/<stage key>`: who computes a stage key. `ttl` is in seconds."""
+    """The object `leases/<aa>/<slot>`: which run computes what is to be put there. It counts while that run lives."""
 
     format: int = 1
     key: StageKey
@@ -46,7 +46,5 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     run: RunId
     since: str
     """When it was taken, UTC, for people."""
-    ttl: float
-    beat: int = 0
     nonce: str = ""
     """Random for each write of the object, so that no two bodies are equal."""

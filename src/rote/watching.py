@@ -214,7 +214,9 @@ class Watching:
             skip = path in seen.wrote or _own(path) or sightings.within(path, known)
             if not skip and self._files.stamp(path) is None:
                 files[path] = None
-        found = Found(files=files, folders=self._folders(seen, known), modules=self._modules(seen, known))
+        found = Found(
+            files=files, folders=self._folders(seen, known, watch.began), modules=self._modules(seen, known)
+        )
         return Findings(
             found=found or None,
             undeclared=self.undeclared(stage, found),
@@ -227,12 +229,16 @@ class Watching:
         who edits it at this moment must not be overlooked."""
         return stat is not None and stat[1] >= began and not sightings.is_source(path)
 
-    def _folders(self, seen: Seen, known: Sequence[str]) -> dict[str, Listed]:
+    def _folders(self, seen: Seen, known: Sequence[str], began: int) -> dict[str, Listed]:
         found = {}
         for path in sorted(seen.listed):
             if _own(path) or path in seen.wrote or sightings.within(path, known):
                 continue
             besides = sightings.left_out(path, seen.wrote | set(known))
+            for name in self._files.names(path, besides) or ():
+                inside = name if path == "." else f"{path}/{name}"
+                if self._made_meanwhile(inside, self._files.stamp(inside), began):
+                    besides = sorted([*besides, name])
             found[path] = Listed(besides=besides, names=self._files.names(path, besides))
         return found
 

@@ -6,7 +6,7 @@ Every part is made when it is first asked for, and its module is loaded then: a 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -19,12 +19,15 @@ from rote.ports import Abilities, Clock, ObjectStore, Progress
 
 if TYPE_CHECKING:
     from rote.catalogue import Catalogue
+    from rote.checkpointing import Checkpointing
+    from rote.checkpoints import CheckpointStore
     from rote.data import Data
     from rote.delivery import Delivery
     from rote.gc import Garbage
     from rote.guarantees import Guarantees
-    from rote.ids import SnapshotId
+    from rote.ids import RunId, SnapshotId
     from rote.ingest import SnapshotWriter
+    from rote.joining import Joining
     from rote.known import Known
     from rote.matching import Matching
     from rote.record import Host, StoreInfo
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from rote.stores.wrapping import Wrapping
     from rote.transactions import Transactions, Write
     from rote.vcs import Git
+    from rote.worktree.checkpoints import CheckpointFolder
     from rote.worktree.files import Files
     from rote.worktree.workspace import Workspace
 
@@ -264,6 +268,50 @@ class Wiring:
         from rote.matching import Matching  # on demand
 
         return Matching(self.results, self.files)
+
+    @cached_property
+    def checkpoints(self) -> CheckpointStore:
+        from rote.checkpoints import CheckpointStore  # on demand
+
+        return CheckpointStore(
+            self.roots, self.transactions, self.snapshots, self.data,
+            writer=self.writer, clock=self.clock, by=self.by,
+        )  # fmt: skip
+
+    def joining(self, *, wait: bool, attach: Callable[[bytes], None] | None) -> Joining:
+        """Keeps a stage from being computed twice at once."""
+        from rote.joining import BUCKET, LOCAL, Joining  # on demand
+
+        def able() -> bool:
+            """A store for a single writer has said so already, before the run's record was written."""
+            return (
+                "://" not in self.store.url
+                or self.guarantees.probed(self.settings.store.value).abilities.shared
+            )
+
+        return Joining(
+            self.store, self.runs, self.matching, self.clock, by=self.by, progress=self.progress, wait=wait,
+            attach=attach, able=able, poll=BUCKET if "://" in self.store.url else LOCAL,
+        )  # fmt: skip
+
+    def checkpointing(self, resumes: Collection[RunId]) -> Checkpointing:
+        """Takes and brings back the checkpoints of a run that goes on with these."""
+        from rote.checkpointing import Checkpointing  # on demand
+
+        return Checkpointing(
+            self.checkpoints,
+            self._checkpoint_folder,
+            clock=self.clock,
+            progress=self.progress,
+            resumes=resumes,
+        )
+
+    def _checkpoint_folder(self, path: str) -> CheckpointFolder:
+        from rote.encoding import digest_of  # on demand
+        from rote.worktree.checkpoints import CheckpointFolder  # on demand
+
+        note = os.path.join(self.cache, "checkpoints", digest_of(path.encode())[:32])
+        return CheckpointFolder(self.workspace, path, note)
 
     @cached_property
     def runs(self) -> Runs:

@@ -16,41 +16,60 @@ import pytest
 SRC = Path(__file__).parents[2] / "src" / "rote"
 
 WORDS = {
+    "functions",
     "starts",
-    "errors", "functions", "ids", "paths", "encoding", "snapshot", "pointer", "pipeline",
-    "record", "unfinished", "_version", "foreign",
-}  # fmt: skip
+    "errors",
+    "ids",
+    "paths",
+    "encoding",
+    "snapshot",
+    "pointer",
+    "pipeline",
+    "record",
+    "unfinished",
+    "_version",
+    "foreign",
+}
 LAWS = {
-    "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "gates",
-    "versions", "readback", "shuffling", "query", "querysql", "pickles", "redaction", "rooted",
-    "metrics", "retention", "mirroring", "planes", "tensors", "usage", "pacing", "completeness",
-    "scheduling", "dvcsums", "ignoring", "found", "sightings", "strace",
+    "found", "sightings", "strace",
+    "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "gates", "versions", "readback",
+    "shuffling",
+    "query", "querysql", "pickles", "redaction", "rooted", "metrics", "retention", "mirroring", "planes", "tensors",
+    "usage", "dvcsums", "ignoring", "pacing", "completeness",
+    "scheduling",
 }  # fmt: skip
-PORTS = {
-    "ports", "foreignports",
-}  # fmt: skip
+PORTS = {"ports", "foreignports"}
 SERVICES = {
     "warming",
-    "packs", "packing", "piecing", "ingest", "identity", "known", "snapshots", "transactions",
-    "conditional", "fence", "roots", "founding", "probe", "check", "checkpoints", "checkpointing",
-    "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",
-    "spots", "fetching", "samples", "interrupts", "recording", "runs", "livelog", "spool",
-    "waking", "pulse", "control", "vigil", "following", "halting", "comparing", "catalogue",
-    "registry", "releasing", "modelfiles", "channels", "marking", "collecting", "trash", "tidying",
-    "repacking", "gc", "delivery", "reading", "committing", "outcomes", "composing", "locating",
-    "noding", "copying", "carrying", "presence", "aliasing", "agreed", "repairing", "piecework",
-    "probing", "underway", "attempt", "runrecord", "taking", "pinning", "matching", "watching",
+    "matching", "watching",
+    "taking", "pinning",
+    "packs", "packing", "piecing", "ingest", "identity", "known", "snapshots", "transactions", "conditional", "fence",
+    "roots", "founding", "probe", "check", "checkpoints", "checkpointing", "joining", "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",
+    "spots", "fetching", "samples",
+    "interrupts", "recording", "runs", "livelog", "spool", "waking", "pulse",
+    "control", "vigil", "following", "halting", "comparing", "catalogue", "registry", "releasing", "modelfiles", "channels",
+    "marking", "collecting", "trash", "tidying", "repacking", "gc",
+    "delivery", "reading", "committing", "outcomes", "composing", "locating", "noding", "outcomes",
+    "copying", "carrying", "presence", "aliasing", "agreed", "repairing", "piecework", "probing",
+    "underway",
+    "attempt",
+    "runrecord",
 }  # fmt: skip
-ADAPTERS = {
-    "stores", "executors", "worktree", "landing", "machine", "vcs", "clock", "dvc",
-}  # fmt: skip
+ADAPTERS = {"stores", "executors", "worktree", "landing", "machine", "vcs", "clock", "dvc"}
 WIRING = {
-    "config", "project", "wiring", "guarantees", "founded", "revisions", "operating", "exchanging",
-    "reaching", "spending", "dvcwiring",
-}  # fmt: skip
-FACES = {
-    "calling", "checkmark", "cli", "client", "filesystem", "torchdata", "__init__", "__main__",
-}  # fmt: skip
+    "config",
+    "project",
+    "wiring",
+    "guarantees",
+    "founded",
+    "revisions",
+    "operating",
+    "exchanging",
+    "reaching",
+    "spending",
+    "dvcwiring",
+}
+FACES = {"calling", "checkmark", "cli", "client", "filesystem", "torchdata", "__init__", "__main__"}
 SIDE = {"testing"}
 FLOOR = {
     **dict.fromkeys(WORDS, 0),

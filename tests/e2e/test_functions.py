@@ -107,7 +107,7 @@ def fit(
     out: Annotated[Path, rote.Out("build/m.txt")],
 ):
     was = before.read_text() if before else "-"
-    out.write_text(was + data.read_text() + str(sorted(p.name for p in best.iterdir()) if best else ""))
+    out.write_text(was + data.read_text() + str(sorted(p.name for p in best.glob("*.txt")) if best else ""))
 ''')  # fmt: skip
     place.write("rote.yaml", "pipelines: [sub/pipeline.py]\nmodels:\n  m: {files: [sub/build/m.txt]}\n")
     place.write("sub/data.txt", "a")

@@ -21,9 +21,10 @@ from servers import moto as moto_server
 from servers import nginx as nginx_server
 from servers import rgw as rgw_server
 from servers import s3rver as s3rver_server
+from servers import strace as strace_program
 from servers.sharing import shared
 
-DEBIAN = {"rgw": rgw_server, "nginx": nginx_server}
+DEBIAN = {"rgw": rgw_server, "nginx": nginx_server, "strace": strace_program}
 """Fixture -> the module that knows its Debian packages."""
 
 
@@ -108,6 +109,12 @@ def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         yield told
 
 
+@pytest.fixture(scope="session")
+def strace() -> str:
+    """The program that traces stages."""
+    return "strace"
+
+
 LEFT_OUT = pytest.StashKey[dict[str, int]]()
 
 
@@ -130,7 +137,7 @@ def leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
 def say_left_out(config: pytest.Config, write: Any) -> None:
     """Say at the end what was not run."""
     for packages, count in config.stash.get(LEFT_OUT, {}).items():
-        write(f"NOT RUN: {count} tests need a server: apt-get install --no-install-recommends {packages}")
+        write(f"NOT RUN: {count} tests need more: apt-get install --no-install-recommends {packages}")
 
 
 def _installed(config: pytest.Config, packages: tuple[str, ...]) -> bool:

@@ -18,6 +18,7 @@ from rote.data import Data
 from rote.executors.local import LocalExecutor
 from rote.founding import found, read
 from rote.ingest import SnapshotWriter
+from rote.joining import Joining
 from rote.matching import Matching
 from rote.plan import Plan, Why
 from rote.planning import Planner
@@ -66,6 +67,7 @@ class Bench:
         self.told = Told()
         self.companions: list[Companion] = []
         self.checkpoints: CheckpointStore | None = None
+        self.joining: Joining | None = None
         self.described = 0
         self.info = read(self.store)
         self.workspace = Workspace(str(root), str(root / ".rote" / "cache"))
@@ -105,9 +107,20 @@ class Bench:
             )
         )
 
+    def join(self, **options: Any) -> None:
+        """Never compute what another bench on the same store computes; by a real clock."""
+        self.joining = Joining(
+            self.store, self.runs, self.matching, SystemClock(), by=BY, progress=self.told,
+            **{"poll": 0.02, "after": 0.0, **options},
+        )  # fmt: skip
+        self.companions.insert(0, self.joining)
+
     def _done(self, item: Item) -> None:
-        if self.checkpoints is not None and item.key is not None:
-            self.checkpoints.remove(item.key)
+        if self.joining is not None:
+            self.joining.give_back(item.slot)
+        pipeline = config.load(str(self.root))
+        if self.checkpoints is not None and item.key is not None and pipeline.stages[item.stage].checkpoints:
+            self.checkpoints.remove(item.slot or item.key)
 
     def _checkpoint_folder(self, path: str) -> CheckpointFolder:
         note = self.root / ".rote" / "cache" / "checkpoints" / path.replace("/", "_")
@@ -154,6 +167,7 @@ class Bench:
                     grace=self.grace,
                     companions=self.companions,
                     done=self._done,
+                    joining=self.joining,
                 )
             ).run(targets, **options)
 

@@ -3,10 +3,11 @@
 rote puts this folder at the front of `PYTHONPATH` when it starts a stage, and Python imports the first
 `sitecustomize` it finds. Nothing happens unless `ROTE_TRACE` names a folder for the notes. The user's own
 sitecustomize, if there is one, is run as if this one were not there, and this folder leaves the import path. Nothing in
-here may break a stage or write to its output: what goes wrong is a note, and rote tells it. Imports nothing that Python has not loaded already.
+here may break a stage or write to its output: what goes wrong is a note, and rote tells it. Imports nothing that Python
+has not loaded already.
 
-Notes are lines, `KIND NUMBERS PATH`, in a file of their own for each process: `R` read (mtime, ctime, inode, size of the
-file at that moment), `N` opened for reading but not there, `W` opened for writing, `L` a folder listed, `I` a module
+Notes are lines, `KIND NUMBERS PATH`, in a file of their own for each process: `R` read (mtime, ctime, inode, size of
+the file at that moment), `N` opened for reading but not there, `W` opened for writing, `L` a folder listed, `I` a module
 sought in the folders that follow, `E` an error. See rote.sightings.
 """
 
