@@ -11,13 +11,15 @@ from typing import Any
 
 import msgspec
 
-from rote import executors
+from rote import config, executors
 from rote.config import overrides as overriding
 from rote.config import params, reading
 from rote.errors import BadName, UsageError
 from rote.executors.interpreter import Interpreters
 from rote.executors.local import LocalExecutor
+from rote.graph import needed
 from rote.ids import run_id
+from rote.overriding import Override
 from rote.pipeline import Pipeline, Stage, Values
 from rote.plan import Plan, Why
 from rote.planning import Planner
@@ -60,12 +62,18 @@ class Operating:
             )
         self._bury()
         parsed = overriding.parse(overrides)
+        overriding.restore(self._w.root)
+        pipeline = self._overridden(parsed)
+        if self._w.dvc:
+            self._w.dvc.pinning.bring_absent(
+                {dep for name in needed(pipeline.stages, targets) for dep in pipeline.stages[name].deps}
+            )
         with (
-            overriding.overridden(self._w.root, self._w.pipeline, parsed) as values,
+            overriding.overridden(self._w.root, pipeline, parsed) as values,
             closing(LocalExecutor()) as executor,
         ):
             parts = Parts(
-                pipeline=_strict(self._w.pipeline) if strict else self._w.pipeline,
+                pipeline=_strict(pipeline) if strict else pipeline,
                 work=self._work(values),
                 executor=executor,
                 matching=self._w.matching,
@@ -76,6 +84,7 @@ class Operating:
                 describe=lambda: self._described(values, overrides, tags, command),
                 progress=self._w.progress,
                 watching=self.watching(),
+                taking=self._w.dvc.taking if self._w.dvc else None,
             )
             outcome = Runner(parts).run(targets, jobs=jobs, force=force, keep_going=keep_going)
         if tags and not outcome.recorded:
@@ -96,8 +105,23 @@ class Operating:
 
     def _planner(self, overrides: Sequence[str]) -> Planner:
         parsed = overriding.parse(overrides)
-        values = params.of(self._w.root, self._w.pipeline, parsed)
-        return Planner(self._w.pipeline, self._work(values), self._w.matching, self._last)
+        pipeline = self._overridden(parsed)
+        values = params.of(self._w.root, pipeline, parsed)
+        dvc = self._w.dvc
+        return Planner(
+            pipeline, self._work(values), self._w.matching, self._last,
+            taking=dvc.taking if dvc else None, absent=dvc.absent() if dvc else {},
+        )  # fmt: skip
+
+    def _overridden(self, overrides: Sequence[Override]) -> Pipeline:
+        """The pipeline as it is with the overrides: templates may name what they change."""
+        pipeline = self._w.pipeline
+        if not overrides or not pipeline.named:
+            return pipeline
+        changed = overriding.rendered(self._w.root, params.of(self._w.root, pipeline), overrides)
+        if not changed.keys() & set(pipeline.named):
+            return pipeline
+        return config.load(self._w.root, instead=changed)
 
     def _work(self, values: Values) -> Stagework:
         return Stagework(

@@ -76,6 +76,11 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     desc: str = ""
     at: At = At("rote.yaml", 0)
 
+    @property
+    def of_dvc(self) -> bool:
+        """Whether it stands in a dvc.yaml."""
+        return self.at.file.rpartition("/")[2] == "dvc.yaml"
+
 
 class Gate(msgspec.Struct, frozen=True):
     """A condition that a model must meet before it may be released: the text as written, and where."""

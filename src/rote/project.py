@@ -127,6 +127,8 @@ class Project:
     def status(self) -> Status:
         """What changed since the data was added, and which stages would run."""
         data = self._w.data.status()
+        if self._w.dvc:
+            data += self._w.dvc.pinning.status()
         return Status(data=data, plan=self.plan() if self._w.pipeline.stages else None)
 
     def checkout(self, *paths: str, rev: str | None = None, force: bool = False) -> list[tuple[str, Brought]]:
@@ -136,8 +138,14 @@ class Project:
         """
         names = [self._w.workspace.name(path, self._cwd) for path in paths]
         pointers = self._revisions().pointers(rev) if rev else None
+        dvc = self._w.dvc if not rev else None
         with self._locked("rote checkout"):
-            return self._w.data.checkout(names or None, pointers=pointers, force=force)
+            theirs = [name for name in names if dvc and dvc.pinning.takes(name)]
+            ours = [name for name in names if name not in theirs]
+            brought = self._w.data.checkout(ours or None, pointers=pointers, force=force) if ours or not names else []
+            if dvc and (theirs or not names):
+                brought += dvc.pinning.checkout(theirs or None, force=force)
+            return brought
 
     def diff(
         self,
@@ -475,12 +483,19 @@ class Project:
 
     def _target(self, text: str) -> str:
         """A target as the pipeline names it: a path is relative to where one stands, or else to the project."""
-        if text in self._w.pipeline.stages:
+        stages = self._w.pipeline.stages
+        below = os.path.relpath(self._cwd, self._w.root).replace(os.sep, "/")
+        local = f"{below}:{text}"
+        if local in stages or any(name.startswith(f"{local}@") for name in stages):
+            return local  # whoever stands beside a pipeline file means its stages
+        if text in stages:
             return text
         try:
             path = self._w.workspace.name(text, self._cwd)
         except BadPath:
             return text
+        if path in self._w.pipeline.files:
+            return path
         outs = self._outs()
         return path if any(path == out or path.startswith(out + "/") for out in outs) else text
 

@@ -8,16 +8,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import msgspec
 
 from rote import plan as law
+from rote import taking
 from rote.attempt import Attempts, Companion, Ended, Task
 from rote.committing import Committer, Item
 from rote.errors import Missing, RoteError, Stopped
+from rote.foreign import Made
 from rote.graph import needed, needs
 from rote.halting import Halt, Halting
-from rote.ids import RunId, SnapshotId, StageKey
+from rote.ids import RunId, SnapshotId, StageKey, stage_file
 from rote.interrupts import Interrupts, Mailbox
 from rote.joining import Joining
 from rote.matching import Matching
-from rote.outcomes import BAD, failed, text_of
+from rote.outcomes import BAD, done, failed, text_of
 from rote.pipeline import Pipeline, Stage
 from rote.planning import GONE, frozen_result
 from rote.ports import Clock, Executor, Progress, Silence
@@ -28,7 +30,8 @@ from rote.runrecord import Begun, RunOutcome, RunRecord
 from rote.runs import Runs
 from rote.scheduling import Schedule
 from rote.stagekey import Inputs
-from rote.stagework import Failure, Stagework
+from rote.stagework import Failure, Stagework, label_of
+from rote.taking import Taking
 from rote.transactions import Transactions
 from rote.underway import Underway
 from rote.watching import Watching, undeclared
@@ -41,7 +44,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """What a runner works with. `describe` makes the record of a run that begins now (asked at most once), and `begun`
     is called when it is in the store;
     `companions` go along with each stage that is done, `done` is told when its result is in force, `joining` waits for
-    what others compute, `watching` sees what it reads."""
+    what others compute, `watching` sees what it reads, `taking` knows what DVC knows."""
 
     pipeline: Pipeline
     work: Stagework
@@ -59,6 +62,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     done: Callable[[Item], None] = lambda item: None
     joining: Joining | None = None
     watching: Watching | None = None
+    taking: Taking | None = None
 
 
 class Runner:
@@ -189,10 +193,16 @@ class Runner:
         result = None if skip else match.result
         if result is not None:
             self._check(stage, result)
+            unfit = self._p.work.unfit(stage, result)
+            if unfit:
+                return lambda: self._execute(stage, inputs, unfit, match.slot, replace=True)
             if self._p.work.in_place(result):
                 return self._hit(stage, result, inputs, match.slot)
             found = result
             return lambda: self._bring(stage, found, inputs, match.slot)
+        if self._p.taking and not skip and (made := self._p.taking.find(stage, inputs.params)):
+            known = made
+            return lambda: self._take(stage, inputs, known, match.slot)
         last = self._p.last.get(stage.name)
         decision = law.decide(
             stage.name, inputs, None, last=last.inputs if last else None, force=self._force,
@@ -230,7 +240,7 @@ class Runner:
 
     def _bring(self, stage: Stage, result: Result, inputs: Inputs | None, slot: StageKey | None) -> Ended:
         try:
-            self._attempts.say_aside(stage, self._p.work.bring(result, f"brought/{stage.name}"))
+            self._attempts.say_aside(stage, self._p.work.bring(result, f"brought/{stage_file(stage.name)}"))
         except Missing:
             if inputs is None:
                 raise
@@ -247,6 +257,7 @@ class Runner:
         slot = slot if slot != result.key else None
         with self._lock:
             self._made.update({path: ref.id for path, ref in result.outs.items()})
+            self._made.update(result.beside)
             self._makers.add(result.run)
         if inputs is not None:
             known = inputs_of(result) or inputs
@@ -258,12 +269,32 @@ class Runner:
             why=f"made by run {result.run}",
         )  # fmt: skip
 
-    def _execute(self, stage: Stage, inputs: Inputs, why: str, slot: StageKey | None) -> Ended:
+    def _take(self, stage: Stage, inputs: Inputs, known: Made, slot: StageKey | None) -> Ended:
+        """Make a result of what DVC knows the stage has left."""
+        assert self._p.taking is not None  # it found what is to be taken
+        begun = self._record.begin()
+        try:
+            places = self._p.taking.take(stage, known, label_of(begun.run.id, stage))
+            left = self._p.work.taken(stage)
+        except RoteError as e:
+            return self._execute(stage, inputs, taking.trouble(e), slot)
+        self._attempts.say_aside(stage, places)
+        with self._lock:
+            self._made.update(left.ids)
+        key = inputs.key()
+        outcome = msgspec.structs.replace(done(stage, key, left, taking.why(known)), outcome="hit", exit_code=None)
+        return Ended(
+            stage, outcome, item=Item(stage=stage.name, key=key, inputs=inputs, done=left, slot=slot)
+        )
+
+    def _execute(
+        self, stage: Stage, inputs: Inputs, why: str, slot: StageKey | None, *, replace: bool = False
+    ) -> Ended:
         begun = self._record.begin()
         task = Task(
             stage=stage, inputs=inputs, run=begun.run.id, why=why,
             log=lambda data: begun.recorder.log(stage.name, data),
-            slot=slot, replace=self._force or stage.always_changed,
+            slot=slot, replace=replace or self._force or stage.always_changed,
         )  # fmt: skip
         while True:
             try:

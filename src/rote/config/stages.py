@@ -46,7 +46,7 @@ def read(name: str, section: Section, folder: str = ".", *, dvc: bool = False) -
         name=name,
         cmd=_commands(section),
         deps=_deps(section, wdir),
-        params=_params(section, wdir),
+        params=_params(section, wdir, dvc),
         outs=tuple(_outs(section, wdir, dvc)),
         frozen=section.flag("frozen"),
         always_changed=section.flag("always_changed"),
@@ -133,7 +133,7 @@ def _option(section: Section, place: str, node: Node, dvc: bool) -> tuple[str, d
     return str(text), meant
 
 
-def _params(section: Section, wdir: str) -> tuple[Param, ...]:
+def _params(section: Section, wdir: str, dvc: bool) -> tuple[Param, ...]:
     found: dict[Param, None] = {}
     for place, node in section.items("params", "params"):
         if isinstance(node.value, dict):
@@ -142,7 +142,7 @@ def _params(section: Section, wdir: str) -> tuple[Param, ...]:
             continue
         text = section.string(place, node, "text (a param) or a mapping of a file to its params")
         file, colon, key = text.partition(":")
-        if not colon:
+        if not colon or dvc:  # to DVC a colon is a part of the key
             file, key = DEFAULT_FILE, text
         found[Param(_file(file, wdir, section.at(place, node)), key.strip())] = None
     return tuple(found)

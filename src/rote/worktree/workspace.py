@@ -14,7 +14,7 @@ from rote.errors import BadPath, Missing
 from rote.ids import shown
 from rote.pointer import Pointer
 from rote.snapshot import SnapshotRef
-from rote.worktree import lock, pointers
+from rote.worktree import lock, owning, pointers
 from rote.worktree.places import Places, delete, delete_quietly, trouble
 from rote.worktree.scan import kind_of, refusal
 from rote.worktree.sinks import Edit, Whole
@@ -129,6 +129,10 @@ class Workspace:
         except OSError as e:
             raise trouble(e, path) from e
         return place
+
+    def own(self, path: str) -> None:
+        """See `ports.Workspace`."""
+        owning.own(self._places.full(path))
 
     def bases(self, path: str) -> list[SnapshotRef]:
         """The snapshots that rote put or saved at the path, newest last; none if the cache was deleted."""
