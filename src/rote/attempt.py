@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from rote import fitting
 from rote.committing import Item
 from rote.errors import RoteError
 from rote.ids import RunId, StageKey
@@ -18,6 +19,7 @@ from rote.record import StageOutcome
 from rote.sightings import short
 from rote.stagekey import Inputs
 from rote.stagework import Done, Stagework, label_of
+from rote.trying import Trying
 from rote.underway import Underway
 from rote.watching import Findings, Watch, Watching, undeclared
 
@@ -34,6 +36,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     slot: StageKey | None = None
     """Where its result is to be put; None: it is not kept."""
     replace: bool = False
+    gpus: tuple[str, ...] = ()
+    """The GPUs that it may use."""
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -44,6 +48,15 @@ class Ended(msgspec.Struct, frozen=True):
     trouble: BaseException | None = None
     item: Item | None = None
     """What is to be saved."""
+
+
+class Given(Exception):
+    """A stage was given up: why, and where its partial outs are."""
+
+    def __init__(self, error: RoteError, aside: list[str]) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.aside = aside
 
 
 class Companion(Protocol):
@@ -77,6 +90,7 @@ class Attempts:
         *,
         companions: Sequence[Companion] = (),
         watching: Watching | None = None,
+        chance: Callable[[], float],
     ) -> None:
         self._work = work
         self._executor = executor
@@ -84,17 +98,23 @@ class Attempts:
         self._progress = progress
         self._companions = companions
         self._watching = watching
+        self._chance = chance
 
     def make(self, task: Task) -> Ended:
         """Do the stage. That it failed is in the outcome; its partial outs are put aside then."""
         stage, key = task.stage, task.inputs.key()
         label = label_of(task.run, stage)
         self.say_aside(stage, self._work.clear(stage, label))
+        self._progress.say(f"{stage.name}: running ({task.why})")
+        trying = Trying(
+            stage, task.log, underway=self._underway, progress=self._progress, chance=self._chance
+        )
         try:
-            left, findings = self._once(task)
-        except RoteError as e:
-            aside = self._work.put_aside(stage, label)
-            return Ended(stage, failed(stage, key, e, aside))
+            left, findings = self._tried(msgspec.structs.replace(task, log=trying.log), trying, label)
+        except Given as e:
+            return Ended(stage, failed(stage, key, e.error, e.aside, trying.attempts, stopped=trying.stopped))
+        finally:
+            trying.close()
         self._say_found(stage, findings)
         why, changed = task.why, left.changed or findings.changed
         if changed:
@@ -103,8 +123,22 @@ class Attempts:
             stage=stage.name, key=None if changed else key, inputs=task.inputs, done=left,
             found=findings.found, slot=task.slot, replace=task.replace,
         )  # fmt: skip
-        outcome = done(stage, key, left, why)
-        return Ended(stage, msgspec.structs.replace(outcome, undeclared=findings.undeclared), item=item)
+        outcome = msgspec.structs.replace(
+            done(stage, key, left, why), undeclared=findings.undeclared, attempts=trying.attempts
+        )
+        return Ended(stage, outcome, item=item)
+
+    def _tried(self, task: Task, trying: Trying, label: str) -> tuple[Done, Findings]:
+        """What was left by the attempt that ended well. Raises Given."""
+        while True:
+            try:
+                fitting.check(task.stage, self._executor)
+                return self._once(task)
+            except RoteError as e:
+                aside = self._work.put_aside(task.stage, label)
+                if not trying.again(e, aside):
+                    raise Given(e, aside) from e
+                self._work.clear(task.stage, label)
 
     def _once(self, task: Task) -> tuple[Done, Findings]:
         with ExitStack() as stack:
@@ -121,7 +155,7 @@ class Attempts:
                 left = self._work.execute(
                     task.stage, task.inputs, self._executor, log=task.log, started=started,
                     environment={**environment, **(watch.environment if watch else {})},
-                    cmd=watch.cmd if watch else None,
+                    cmd=watch.cmd if watch else None, gpus=task.gpus, grace=self._underway.grace,
                 )  # fmt: skip
                 return left, self._found(task.stage, watch)
             finally:

@@ -17,6 +17,7 @@ from rote.config import params, reading
 from rote.errors import BadName, UsageError
 from rote.executors.interpreter import Interpreters
 from rote.executors.local import LocalExecutor
+from rote.fitting import refuse
 from rote.graph import needed
 from rote.ids import run_id
 from rote.overriding import Override
@@ -86,6 +87,7 @@ class Operating:
                 watching=self.watching(),
                 taking=self._w.dvc.taking if self._w.dvc else None,
             )
+            refuse(parts.pipeline, targets, executor, lambda: self.plan(targets, overrides=overrides, force=force))
             outcome = Runner(parts).run(targets, jobs=jobs, force=force, keep_going=keep_going)
         if tags and not outcome.recorded:
             tagged = self._w.runs.tag(outcome.run.id, tags)

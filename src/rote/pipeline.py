@@ -47,6 +47,30 @@ class CheckpointRule(msgspec.Struct, frozen=True, kw_only=True):
     every: float = 300.0
 
 
+class Retries(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a stage is tried again, after which failures (exit codes, or `signal`, `timeout`, `memory`), and after
+    how many seconds: at most `backoff` the first time, twice that the next time, and never more than `longest`."""
+
+    times: int = 0
+    backoff: float = 10.0
+    longest: float = 600.0
+    on: tuple[int | str, ...] = (75,)
+
+
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stage takes of a machine: processors, bytes of memory, GPUs. No number of GPUs: it is not told which it
+    sees."""
+
+    cpus: float = 0
+    memory: int = 0
+    gpus: int | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it wants anything."""
+        return bool(self.cpus or self.memory or self.gpus is not None)
+
+
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """One command with what it needs and makes. All paths are relative to the project's root, with `/`."""
 
@@ -73,6 +97,10 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool = False
     """Whether it fails if it reads data that it does not name."""
     checkpoints: CheckpointRule | None = None
+    timeout: float | None = None
+    """Seconds that one attempt may take."""
+    retries: Retries = Retries()
+    resources: Resources = Resources()
     desc: str = ""
     at: At = At("rote.yaml", 0)
 

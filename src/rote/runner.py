@@ -10,6 +10,7 @@ import msgspec
 from rote import plan as law
 from rote import taking
 from rote.attempt import Attempts, Companion, Ended, Task
+from rote.bounding import Room
 from rote.committing import Committer, Item
 from rote.errors import Missing, RoteError, Stopped
 from rote.foreign import Made
@@ -22,7 +23,7 @@ from rote.matching import Matching
 from rote.outcomes import BAD, done, failed, text_of
 from rote.pipeline import Pipeline, Stage
 from rote.planning import GONE, frozen_result
-from rote.ports import Clock, Executor, Progress, Silence
+from rote.ports import Bounds, Clock, Executor, Progress, Silence
 from rote.pulse import Far
 from rote.record import Result, Run, StageOutcome
 from rote.results import Last, LastResults, inputs_of
@@ -81,10 +82,12 @@ class Runner:
         self._force = False
         self._failed = False
         self._makers: set[RunId] = set()  # of the results that were hit
+        self._parked: dict[str, Callable[[], Ended]] = {}  # what is to be done when there is room for it
+        self._gpus: dict[str, tuple[str, ...]] = {}
         self._underway = Underway(parts.grace)
         self._attempts = Attempts(
             parts.work, parts.executor, self._underway, parts.progress,
-            companions=parts.companions, watching=parts.watching,
+            companions=parts.companions, watching=parts.watching, chance=self._chance,
         )  # fmt: skip
         self._halting = Halting(self._events.put, self._underway, parts.progress.say)
         self._record = RunRecord(
@@ -114,7 +117,8 @@ class Runner:
         self._p.progress.start("running", len(order), "stages")
         try:
             with Interrupts(self._interrupted, self._events.descriptor), self._halting.until(deadline):
-                self._loop(Schedule(order, wanted, jobs=jobs), wanted, keep_going)
+                schedule = Schedule(order, wanted, jobs=jobs, room=self._room(order))
+                self._loop(schedule, wanted, keep_going)
                 for outcome in self._record.saved(self._outcomes):
                     self._note(outcome)
                 return self._record.finish(
@@ -136,6 +140,16 @@ class Runner:
             clock=self._p.clock, run=run, fresh=self._force, done=self._p.done,
         )  # fmt: skip
 
+    def _room(self, order: Sequence[str]) -> Room | None:
+        if not any(self._stages[name].resources.wanted for name in order):
+            return None
+        there = self._p.executor.capacity()
+        if any(self._stages[name].resources.memory for name in order):
+            unkept = self._p.executor.unbounded(Bounds(memory=1))
+            if unkept:
+                self._p.progress.say(unkept)
+        return Room(there.cpus, there.memory, there.gpus)
+
     # ---- what runs next ----------------------------------------------------------------------------------------
 
     def _loop(self, schedule: Schedule, wanted: Mapping[str, tuple[str, ...]], on: bool) -> None:
@@ -144,7 +158,7 @@ class Runner:
                 if turn.bad:
                     why = f"needs {', '.join(turn.bad)}"
                     self._settle(schedule, StageOutcome(stage=turn.stage, outcome="blocked", why=why))
-                elif outcome := self._begin(self._stages[turn.stage]):
+                elif outcome := self._begin(self._stages[turn.stage], schedule):
                     self._settle(schedule, outcome)
             if not schedule.busy:
                 break
@@ -168,11 +182,11 @@ class Runner:
     def _ending(self, keep_going: bool) -> bool:
         return bool(self._halting or self._trouble) or (self._failed and not keep_going)
 
-    def _begin(self, stage: Stage) -> StageOutcome | None:
-        """The outcome if nothing has to be done; otherwise a worker is started."""
+    def _begin(self, stage: Stage, schedule: Schedule) -> StageOutcome | None:
+        """The outcome if nothing has to be done; otherwise a worker is started, if there is room for it."""
         self._inline = True
         try:
-            work = self._prepared(stage)
+            work = self._parked.pop(stage.name, None) or self._prepared(stage)
         except Stopped:
             return StageOutcome(stage=stage.name, outcome="stopped", why="it was not started")
         except RoteError as e:
@@ -181,6 +195,10 @@ class Runner:
             self._inline = False
         if isinstance(work, StageOutcome):
             return work
+        if not schedule.admit(stage.name, stage.resources):
+            self._parked[stage.name] = work
+            return None
+        self._gpus[stage.name] = schedule.share(stage.name).gpus
         threading.Thread(target=self._worker, args=(stage, work), daemon=True).start()
         return None
 
@@ -210,7 +228,6 @@ class Runner:
         )  # fmt: skip
         self._record.begin()
         why = "; ".join(decision.why)
-        self._p.progress.say(f"{stage.name}: running ({why})")
         return lambda: self._execute(stage, inputs, why, match.slot)
 
     def _check(self, stage: Stage, result: Result) -> None:
@@ -293,7 +310,7 @@ class Runner:
         begun = self._record.begin()
         task = Task(
             stage=stage, inputs=inputs, run=begun.run.id, why=why,
-            log=lambda data: begun.recorder.log(stage.name, data),
+            log=lambda data: begun.recorder.log(stage.name, data), gpus=self._gpus.get(stage.name, ()),
             slot=slot, replace=replace or self._force or stage.always_changed,
         )  # fmt: skip
         while True:
@@ -310,6 +327,9 @@ class Runner:
             with self._lock:
                 self._made.update(ended.item.done.ids)
         return ended
+
+    def _chance(self) -> float:
+        return int(self._p.clock.token(4), 16) / 2**32
 
     # ---- in the main thread ------------------------------------------------------------------------------------
 

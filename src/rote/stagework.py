@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from rote import metrics
+from rote import bounding, metrics
 from rote.data import Data
 from rote.errors import BadPath, ConfigError, Missing, RoteError, StageFailed, Unsaved
 from rote.ids import Digest, RunId, SnapshotId, nearest, shown, stage_file
 from rote.overriding import keys
 from rote.pipeline import Stage, Values
-from rote.ports import Executor, Exit, Files, Process, Workspace
+from rote.ports import Bounds, Executor, Exit, Files, Process, Workspace
 from rote.record import Result
 from rote.stagekey import Inputs, chosen, inputs
 
@@ -266,9 +266,12 @@ class Stagework:
         started: Callable[[Process], None],
         environment: Mapping[str, str] = {},
         cmd: Sequence[str] | None = None,
+        gpus: tuple[str, ...] = (),
+        grace: float = 10.0,
     ) -> Done:
         """Run the command, with `environment` besides what all stages get, and look at what it left. `started` gets the
-        process, to be able to stop it; `cmd` are the command lines, if they are not those of the stage.
+        process, to be able to stop it; `cmd` are the command lines, if they are not those of the stage; `gpus` are
+        those that it may use; if its time is over it has `grace` seconds to end.
 
         Raises Failure.
         """
@@ -280,14 +283,25 @@ class Stagework:
             del tail[:-_TAIL]
 
         cwd = os.path.normpath(os.path.join(self._workspace.root, stage.wdir))
-        env = {**self._environment, **environment}
-        process = executor.start(cmd or stage.cmd, cwd=cwd, env=env, output=output)
+        own = bounding.environment(stage.resources, gpus, self._environment)
+        env = {**self._environment, **own, **environment}
+        bounds = Bounds(timeout=stage.timeout, memory=stage.resources.memory or None, grace=grace)
+        process = executor.start(cmd or stage.cmd, cwd=cwd, env=env, output=output, bounds=bounds)
         started(process)
         exit = process.wait()
         if exit.stopped:
             raise Failure("stopped", exit=exit)
+        if exit.exceeded:
+            what, next = bounding.ended(stage, exit.exceeded, exit.code, exit.peak)
+            raise Failure(what + _last(bytes(tail)), next=next, exit=exit)
         if exit.code:
-            raise Failure(_said(exit.code, bytes(tail)), exit=exit)
+            raise Failure(_said(exit.code) + _last(bytes(tail)), exit=exit)
+        if exit.left:
+            raise Failure(
+                "a process that it started does not end, although it was killed: a disk does not answer",
+                exit=exit,
+                next="run again when the disk is there",
+            )
         try:
             return self._left(stage, found, exit)
         except (RoteError, OSError) as e:
@@ -334,10 +348,14 @@ def _related(one: str, two: str) -> bool:
     return one == two or one.startswith(two + "/") or two.startswith(one + "/")
 
 
-def _said(code: int, tail: bytes) -> str:
-    how = f"it was killed by signal {-code}" if code < 0 else f"exit code {code}"
+def _said(code: int) -> str:
+    return f"it was killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _last(tail: bytes) -> str:
+    """The last lines of a stage's output, each below the other."""
     lines = [line for line in tail.decode("utf-8", "replace").splitlines() if line.strip()][-10:]
-    return "\n".join([how, *(f"  | {line}" for line in lines)])
+    return "".join(f"\n  | {line}" for line in lines)
 
 
 def label_of(run: RunId, stage: Stage) -> str:

@@ -23,6 +23,8 @@ LAWS = {
     "query", "querysql", "pickles", "redaction", "rooted", "metrics", "retention", "mirroring", "planes", "tensors",
     "usage", "dvcsums", "ignoring", "pacing", "completeness",
     "scheduling",
+    "bounding",
+    "logcut",
 }  # fmt: skip
 PORTS = {"ports", "foreignports"}
 SERVICES = {
@@ -39,6 +41,8 @@ SERVICES = {
     "underway",
     "attempt",
     "runrecord",
+    "trying",
+    "fitting",
 }  # fmt: skip
 ADAPTERS = {"stores", "executors", "worktree", "landing", "machine", "vcs", "clock", "dvc"}
 WIRING = {

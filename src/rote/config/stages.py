@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from rote.config import environment, places
+from rote.config import environment, limiting, places
 from rote.config.checkpoints import read as checkpoint_rule
 from rote.config.nodes import Node
 from rote.config.params import SUFFIXES
@@ -53,6 +53,7 @@ def read(name: str, section: Section, folder: str = ".", *, dvc: bool = False) -
         wdir=wdir,
         **environment.read(section, wdir),
         checkpoints=checkpoint_rule(section, wdir),
+        **limiting.read(section),
         desc=section.text("desc"),
         at=at,
     )
