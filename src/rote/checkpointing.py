@@ -216,11 +216,6 @@ class Watched:
             told[RESUMED] = self.began.step or UNNAMED
         return told
 
-    @property
-    def newest(self) -> Checkpoint | None:
-        """The newest checkpoint in the store, if there is one."""
-        return self._kept[0] if self._kept else None
-
     def started(self, process: Process) -> None:
         """The stage runs now: take checkpoints from a thread of its own."""
         self._thread = threading.Thread(target=self._watch, name="rote-checkpoints", daemon=True)
@@ -243,16 +238,18 @@ class Watched:
         self._over.set()
         if self._thread is not None:
             self._thread.join()
+        files: Mapping[str, Stat] = {}
         try:
             if done:
                 self._settle(self._folder.mark() or b"")
                 return
-            found = self._find(self._folder.look(), live=False)
+            files = self._folder.look()
+            found = self._find(files, live=False)
             if found is not None:
                 self._take(found, live=False)
         except RoteError as e:
             self._complain(e)
-        if not self._kept and self._why:
+        if not self._kept and self._why and files:
             self._say(
                 f"{self._note.owner.stage}: no checkpoint could be taken: {self._why}. Write each aside and rename it,"
                 " or call rote.checkpoint when it is complete"

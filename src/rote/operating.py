@@ -12,6 +12,9 @@ from typing import Any
 import msgspec
 
 from rote import config, executors
+from rote.attempt import Companion
+from rote.committing import Item
+from rote.completeness import FOLDER, RESUMED
 from rote.config import overrides as overriding
 from rote.config import params, reading
 from rote.errors import BadName, UsageError
@@ -20,6 +23,7 @@ from rote.executors.local import LocalExecutor
 from rote.fitting import refuse
 from rote.graph import needed
 from rote.ids import run_id
+from rote.joining import Joining
 from rote.overriding import Override
 from rote.pipeline import Pipeline, Stage, Values
 from rote.plan import Plan, Why
@@ -69,9 +73,11 @@ class Operating:
             self._w.dvc.pinning.bring_absent(
                 {dep for name in needed(pipeline.stages, targets) for dep in pipeline.stages[name].deps}
             )
+        joining = self._w.joining(wait=True, attach=None)
         with (
             overriding.overridden(self._w.root, pipeline, parsed) as values,
             closing(LocalExecutor()) as executor,
+            closing(joining),
         ):
             parts = Parts(
                 pipeline=_strict(pipeline) if strict else pipeline,
@@ -84,6 +90,9 @@ class Operating:
                 clock=self._w.clock,
                 describe=lambda: self._described(values, overrides, tags, command),
                 progress=self._w.progress,
+                companions=self._companions(pipeline, joining),
+                joining=joining,
+                done=lambda item: self._saved(pipeline, item, joining),
                 watching=self.watching(),
                 taking=self._w.dvc.taking if self._w.dvc else None,
             )
@@ -96,6 +105,18 @@ class Operating:
         with suppress(OSError):
             os.unlink(self._under_way)
         return outcome
+
+    def _companions(self, pipeline: Pipeline, joining: Joining) -> list[Companion]:
+        # The lease is given back last: who waits for it begins with the last checkpoint.
+        found: list[Companion] = [joining]
+        if any(stage.checkpoints for stage in pipeline.stages.values()):
+            found.append(self._w.checkpointing(()))
+        return found
+
+    def _saved(self, pipeline: Pipeline, item: Item, joining: Joining) -> None:
+        joining.give_back(item.slot)
+        if pipeline.stages[item.stage].checkpoints and item.key is not None:
+            self._w.checkpoints.remove(item.slot or item.key)
 
     def plan(self, targets: Collection[str], *, overrides: Sequence[str], force: bool) -> Plan:
         """See `Project.plan`."""
@@ -127,7 +148,7 @@ class Operating:
 
     def _work(self, values: Values) -> Stagework:
         return Stagework(
-            self._w.workspace, self._w.data, values=values, environment=os.environ, decode=_decode,
+            self._w.workspace, self._w.data, values=values, environment=_environment(), decode=_decode,
             files=self._w.files, python=self._python,
         )  # fmt: skip
 
@@ -191,6 +212,11 @@ def _strict(pipeline: Pipeline) -> Pipeline:
     """The same pipeline, in which every stage is strict."""
     stages = {name: msgspec.structs.replace(s, strict=True) for name, s in pipeline.stages.items()}
     return msgspec.structs.replace(pipeline, stages=stages)
+
+
+def _environment() -> Mapping[str, str]:
+    """What stages are started with: all that rote was, but for what it was told itself as the stage of another rote."""
+    return {name: value for name, value in os.environ.items() if name not in (FOLDER, RESUMED)}
 
 
 def _decode(file: str, data: bytes) -> Mapping[str, Any]:
