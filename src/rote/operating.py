@@ -28,7 +28,7 @@ from rote.overriding import Override
 from rote.pipeline import Pipeline, Stage, Values
 from rote.plan import Plan, Why
 from rote.planning import Planner
-from rote.record import Run
+from rote.record import Result, Run
 from rote.results import LastResults
 from rote.runner import Parts, Runner
 from rote.runrecord import RunOutcome
@@ -125,6 +125,14 @@ class Operating:
     def why(self, stage: str) -> Why:
         """See `Project.why`."""
         return self._planner(()).why(stage)
+
+    def hits(self) -> dict[str, Result]:
+        """The stages that are hits now, in their order, each with its result."""
+        return self._planner(()).hits()
+
+    def work(self) -> Stagework:
+        """What works on the stages of this working tree, with the params as they are."""
+        return self._work(params.of(self._w.root, self._w.pipeline, overriding.parse(())))
 
     def _planner(self, overrides: Sequence[str]) -> Planner:
         parsed = overriding.parse(overrides)

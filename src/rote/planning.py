@@ -64,6 +64,11 @@ class Planner:
         self._matching.files.save()
         return Plan([known.decision for known in found.values()])
 
+    def hits(self) -> dict[str, Result]:
+        """Every stage that is a hit, in their order, with its result. Raises ConfigError, StoreError."""
+        found = {name: known.match for name, known in self._look((), False).items()}
+        return {name: match.result for name, match in found.items() if match and match.result}
+
     def why(self, target: str) -> Why:
         """Why a stage would run, or is a hit. Raises ConfigError, StoreError."""
         name = stage_of(self._stages, target)

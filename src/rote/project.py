@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rote.adding import Added
+    from rote.auditing import Audited
     from rote.bringing import Brought
     from rote.catalogue import Catalogue
     from rote.catalogue.asking import Table
@@ -248,6 +249,15 @@ class Project:
         from rote.operating import Operating  # the engine is loaded by what needs it
 
         return Operating(self._w).why(self._target(stage))
+
+    def audit(self, *stages: str, sample: int | None = None) -> list[Audited]:
+        """Do `stages` that are hits (none: all of them), or `sample` of these by chance, once more in a temporary
+        folder, and compare. Neither the working tree nor the store is changed. Raises UsageError for a stage that is
+        no hit."""
+        from rote.auditing import Auditing  # only this call needs it
+
+        with self._locked("rote audit"):
+            return Auditing(self._w).audit([self._target(s) for s in stages], sample=sample)
 
     # runs
 

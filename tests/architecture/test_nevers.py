@@ -53,6 +53,7 @@ WIRING = {
     "founded",
     "revisions",
     "operating",
+    "auditing",
     "exchanging",
     "reaching",
     "spending",

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("running", "Run the pipeline: only what must run."),
     "plan": ("planning", "What would run, and why."),
     "why": ("planning", "Why a stage would run, or why it is a hit."),
+    "audit": ("auditing", "Do hits once more elsewhere, and compare."),
     "runs": ("runs", "List, filter and sort runs."),
     "show": ("runs", "Show one run."),
     "compare": ("runs", "Compare runs side by side."),

@@ -7,8 +7,8 @@ here may break a stage or write to its output: what goes wrong is a note, and ro
 has not loaded already.
 
 Notes are lines, `KIND NUMBERS PATH`, in a file of their own for each process: `R` read (mtime, ctime, inode, size of
-the file at that moment), `N` opened for reading but not there, `W` opened for writing, `L` a folder listed, `I` a module
-sought in the folders that follow, `E` an error. See rote.sightings.
+the file at that moment), `N` opened for reading but not there, `W` opened for writing, `L` a folder listed, `I` a
+module sought in the folders that follow, `E` an error. See rote.sightings.
 """
 
 from __future__ import annotations
