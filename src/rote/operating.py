@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import Any
 
@@ -17,27 +17,42 @@ from rote.committing import Item
 from rote.completeness import FOLDER, RESUMED
 from rote.config import overrides as overriding
 from rote.config import params, reading
+from rote.controlling import LOST, under_way
 from rote.errors import BadName, UsageError
 from rote.executors.interpreter import Interpreters
 from rote.executors.local import LocalExecutor
 from rote.fitting import refuse
 from rote.graph import needed
-from rote.ids import run_id
+from rote.ids import RunId, run_id
 from rote.joining import Joining
 from rote.overriding import Override
 from rote.pipeline import Pipeline, Stage, Values
 from rote.plan import Plan, Why
 from rote.planning import Planner
-from rote.record import Result, Run
+from rote.record import Request, Result, Run
 from rote.results import LastResults
 from rote.runner import Parts, Runner
-from rote.runrecord import RunOutcome
+from rote.runrecord import Begun, RunOutcome
 from rote.stagework import Stagework
 from rote.watching import Watching
 from rote.wiring import Wiring
 
 HOOK = os.path.join(os.path.dirname(executors.__file__), "hook")
 """The folder of the sitecustomize that takes notes in a stage's Python processes."""
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """On which terms a run goes: in how many seconds it has to be over; the run that it goes on with, and all that that
+    one went on with; and who is told, once it is in the store, of it and of where to write for its log."""
+
+    deadline: float | None = None
+    resumes: Run | None = None
+    chain: frozenset[RunId] = frozenset()
+    begun: Callable[[Run, Callable[[bytes], None]], None] | None = None
+    wait: bool = True
+    """Whether to wait for what another run computes."""
+    attach: Callable[[bytes], None] | None = None
+    """Who gets the log of a run that is waited for."""
 
 
 class Operating:
@@ -58,6 +73,7 @@ class Operating:
         strict: bool = False,
         tags: Mapping[str, str],
         command: str,
+        terms: Terms = Terms(),
     ) -> RunOutcome:
         """See `Project.run`."""
         if not self._w.pipeline.stages:
@@ -66,6 +82,7 @@ class Operating:
                 next="describe one: stages: {train: {cmd: python train.py, deps: [train.py], outs: [model.bin]}}",
             )
         self._bury()
+        asked = Request(targets=list(targets), jobs=jobs, force=force, keep_going=keep_going)
         parsed = overriding.parse(overrides)
         overriding.restore(self._w.root)
         pipeline = self._overridden(parsed)
@@ -73,7 +90,7 @@ class Operating:
             self._w.dvc.pinning.bring_absent(
                 {dep for name in needed(pipeline.stages, targets) for dep in pipeline.stages[name].deps}
             )
-        joining = self._w.joining(wait=True, attach=None)
+        joining = self._w.joining(wait=terms.wait, attach=terms.attach)
         with (
             overriding.overridden(self._w.root, pipeline, parsed) as values,
             closing(LocalExecutor()) as executor,
@@ -88,16 +105,20 @@ class Operating:
                 runs=self._w.runs,
                 last=self._last,
                 clock=self._w.clock,
-                describe=lambda: self._described(values, overrides, tags, command),
+                describe=lambda: self._described(values, asked, overrides, tags=tags, command=command, terms=terms),
+                begun=lambda begun: _begun(begun, terms),
+                resumes=terms.chain,
                 progress=self._w.progress,
-                companions=self._companions(pipeline, joining),
+                companions=self._companions(pipeline, terms, joining),
                 joining=joining,
                 done=lambda item: self._saved(pipeline, item, joining),
                 watching=self.watching(),
                 taking=self._w.dvc.taking if self._w.dvc else None,
             )
             refuse(parts.pipeline, targets, executor, lambda: self.plan(targets, overrides=overrides, force=force))
-            outcome = Runner(parts).run(targets, jobs=jobs, force=force, keep_going=keep_going)
+            outcome = Runner(parts).run(
+                targets, jobs=jobs, force=force, keep_going=keep_going, deadline=terms.deadline
+            )
         if tags and not outcome.recorded:
             tagged = self._w.runs.tag(outcome.run.id, tags)
             outcome = RunOutcome(run=tagged, recorded=False, stages=outcome.stages, ok=outcome.ok)
@@ -106,11 +127,11 @@ class Operating:
             os.unlink(self._under_way)
         return outcome
 
-    def _companions(self, pipeline: Pipeline, joining: Joining) -> list[Companion]:
+    def _companions(self, pipeline: Pipeline, terms: Terms, joining: Joining) -> list[Companion]:
         # The lease is given back last: who waits for it begins with the last checkpoint.
         found: list[Companion] = [joining]
         if any(stage.checkpoints for stage in pipeline.stages.values()):
-            found.append(self._w.checkpointing(()))
+            found.append(self._w.checkpointing(terms.chain))
         return found
 
     def _saved(self, pipeline: Pipeline, item: Item, joining: Joining) -> None:
@@ -173,11 +194,18 @@ class Operating:
         return known.version(stage.cmd, cwd, os.environ)
 
     def _described(
-        self, values: Values, overrides: Sequence[str], tags: Mapping[str, str], command: str
+        self,
+        values: Values,
+        asked: Request,
+        overrides: Sequence[str],
+        *,
+        tags: Mapping[str, str],
+        command: str,
+        terms: Terms,
     ) -> Run:
         id = self._w.runs.new_id()
         with suppress(OSError), open(self._under_way, "w", encoding="ascii") as f:
-            f.write(id + "\n")
+            f.write(f"{id} {os.getpid()}\n")
         return Run(
             id=id,
             state="running",
@@ -190,21 +218,23 @@ class Operating:
             params={file: dict(content) for file, content in values.items()},
             overrides=list(overrides),
             tags=dict(tags),
+            asked=asked,
+            resumes=terms.resumes.id if terms.resumes else None,
         )
 
     @property
     def _under_way(self) -> str:
-        return os.path.join(self._w.root, ".rote", "running")
+        return under_way(self._w.own)
 
     def _bury(self) -> None:
         """A run that was killed in this tree no longer counts as running: we hold the lock, so it is not."""
         try:
             with open(self._under_way, encoding="ascii") as f:
-                left = f.read().strip()
+                left = f.read().partition(" ")[0].strip()
         except (OSError, UnicodeDecodeError):
             return
         with suppress(BadName):
-            self._w.runs.bury(run_id(left), "rote was killed, or lost its store, before the run ended")
+            self._w.runs.bury(run_id(left), LOST)
         with suppress(OSError):
             os.unlink(self._under_way)
 
@@ -220,6 +250,11 @@ def _strict(pipeline: Pipeline) -> Pipeline:
     """The same pipeline, in which every stage is strict."""
     stages = {name: msgspec.structs.replace(s, strict=True) for name, s in pipeline.stages.items()}
     return msgspec.structs.replace(pipeline, stages=stages)
+
+
+def _begun(begun: Begun, terms: Terms) -> None:
+    if terms.begun is not None:
+        terms.begun(begun.run, lambda data: begun.recorder.log("", data))
 
 
 def _environment() -> Mapping[str, str]:

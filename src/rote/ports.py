@@ -13,6 +13,7 @@ import msgspec
 
 from rote.completeness import Stat
 from rote.ids import Digest, SnapshotId
+from rote.pipeline import Stage
 from rote.pointer import Pointer
 from rote.snapshot import Entry, SnapshotRef
 
@@ -235,6 +236,9 @@ class Workspace(Protocol):
         self, command: str, *, wait: bool = True, say: Callable[[str], None] | None = None
     ) -> AbstractContextManager[None]:
         """Be the only process at work in this tree. If another is: `say` who, and wait; or raise Locked."""
+
+    def worker(self) -> int | None:
+        """The number of the process that is at work in this tree, 0 if it does not say; None if there is none."""
 
 
 class HeldTree(Tree, Protocol):

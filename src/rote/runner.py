@@ -43,7 +43,7 @@ GRACE = 10.0
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """What a runner works with. `describe` makes the record of a run that begins now (asked at most once), and `begun`
-    is called when it is in the store;
+    is called when it is in the store; `resumes` are the runs that it goes on with;
     `companions` go along with each stage that is done, `done` is told when its result is in force, `joining` waits for
     what others compute, `watching` sees what it reads, `taking` knows what DVC knows."""
 
@@ -57,6 +57,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     describe: Callable[[], Run]
     begun: Callable[[Begun], None] = lambda begun: None
+    resumes: frozenset[RunId] = frozenset()
     progress: Progress = msgspec.field(default_factory=Silence)
     grace: float = GRACE
     companions: Sequence[Companion] = ()
@@ -206,8 +207,10 @@ class Runner:
         if stage.frozen:
             return self._frozen(stage)
         inputs = self._p.work.inputs(stage, self._made)
-        skip = self._force or stage.always_changed
         match = self._p.matching.find(inputs.key())
+        skip = self._force or stage.always_changed
+        if match.result is not None and match.result.run in self._p.resumes:
+            skip = False  # what a run did that this one goes on with is not done again
         result = None if skip else match.result
         if result is not None:
             self._check(stage, result)

@@ -21,7 +21,7 @@ LAWS = {
     "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "gates", "versions", "readback",
     "shuffling",
     "query", "querysql", "pickles", "redaction", "rooted", "metrics", "retention", "mirroring", "planes", "tensors",
-    "usage", "dvcsums", "ignoring", "pacing", "completeness",
+    "usage", "dvcsums", "ignoring", "pacing", "resuming", "completeness",
     "scheduling",
     "bounding",
     "logcut",
@@ -54,12 +54,14 @@ WIRING = {
     "revisions",
     "operating",
     "auditing",
+    "controlling",
+    "detaching",
     "exchanging",
     "reaching",
     "spending",
     "dvcwiring",
 }
-FACES = {"checkmark", "cli", "client", "filesystem", "torchdata", "__init__", "__main__"}
+FACES = {"checkmark", "cli", "client", "detached", "filesystem", "torchdata", "__init__", "__main__"}
 SIDE = {"testing"}
 FLOOR = {
     **dict.fromkeys(WORDS, 0),

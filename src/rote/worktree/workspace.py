@@ -176,6 +176,10 @@ class Workspace:
         """Be the only process at work in this tree; `say` who is, and wait, or raise Locked."""
         return lock.held(os.path.join(self._places.own, "lock"), command, wait=wait, say=say)
 
+    def worker(self) -> int | None:
+        """The number of the process at work in this tree, 0 if it does not say; None if there is none."""
+        return lock.worker(os.path.join(self._places.own, "lock"))
+
 
 def _move(full: str, to: str) -> None:
     try:
