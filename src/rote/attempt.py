@@ -15,7 +15,7 @@ from rote.ids import RunId, StageKey
 from rote.outcomes import done, failed
 from rote.pipeline import Stage
 from rote.ports import Executor, Process, Progress
-from rote.record import StageOutcome
+from rote.record import Found, StageOutcome
 from rote.sightings import short
 from rote.stagekey import Inputs
 from rote.stagework import Done, Stagework, label_of
@@ -74,8 +74,8 @@ class Aid(Protocol):
     def environment(self) -> Mapping[str, str]:
         """Variables for the command, besides its own."""
 
-    def started(self, process: Process) -> None:
-        """The command runs."""
+    def started(self, process: Process, found: Callable[[], Found]) -> None:
+        """The command runs. `found` tells, until `along` is left, what it was seen to read so far."""
 
 
 class Attempts:
@@ -141,16 +141,21 @@ class Attempts:
                 self._work.clear(task.stage, label)
 
     def _once(self, task: Task) -> tuple[Done, Findings]:
+        watches: list[Watch] = []
         with ExitStack() as stack:
+            # Companions look at the notes as well: these go last.
+            stack.callback(_forget, watches)
             aids = [stack.enter_context(companion.along(task)) for companion in self._companions]
             environment = {name: value for aid in aids for name, value in aid.environment.items()}
 
             def started(process: Process) -> None:
                 self._underway.started(task.stage.name, process)
                 for aid in aids:
-                    aid.started(process)
+                    aid.started(process, lambda: self._so_far(watch))
 
             watch = self._watching.begin(task.stage, environment) if self._watching else None
+            if watch is not None:
+                watches.append(watch)
             try:
                 left = self._work.execute(
                     task.stage, task.inputs, self._executor, log=task.log, started=started,
@@ -160,8 +165,9 @@ class Attempts:
                 return left, self._found(task.stage, watch)
             finally:
                 self._underway.ended(task.stage.name)
-                if watch is not None:
-                    watch.forget()
+
+    def _so_far(self, watch: Watch | None) -> Found:
+        return self._watching.so_far(watch) if self._watching and watch else Found()
 
     def _found(self, stage: Stage, watch: Watch | None) -> Findings:
         findings = self._watching.end(watch) if self._watching and watch else Findings()
@@ -181,3 +187,8 @@ class Attempts:
         """Tell where things were put: what somebody wrote over an out is not taken away without a word."""
         for place in places:
             self._progress.say(f"{stage.name}: what was in the place of an out is in {place} now")
+
+
+def _forget(watches: Sequence[Watch]) -> None:
+    for watch in watches:
+        watch.forget()

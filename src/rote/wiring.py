@@ -308,7 +308,8 @@ class Wiring:
         from rote.checkpointing import Checkpointing  # on demand
 
         return Checkpointing(
-            self.checkpoints, self._checkpoint_folder, clock=self.clock, progress=self.progress, resumes=resumes
+            self.checkpoints, self._checkpoint_folder, clock=self.clock, progress=self.progress, resumes=resumes,
+            holds=self.matching.still,
         )
 
     def _checkpoint_folder(self, path: str) -> CheckpointFolder:

@@ -165,3 +165,22 @@ class TestPyTorch:
             assert time.monotonic() - begun < 60
         place.rote("run", timeout=600)
         assert (place.root / "model.bin").read_bytes() == (whole.root / "model.bin").read_bytes()
+
+
+def test_a_checkpoint_of_other_code_is_not_used(tmp_path: Path) -> None:
+    """A helper that the stage imports and does not name is changed between the cut and the next run."""
+
+    def files(root: Path) -> None:
+        plain(root)
+        (root / "helper.py").write_text("RATE = 1\n")
+        text = (root / "trainer.py").read_text()
+        (root / "trainer.py").write_text(text.replace("import rote\n", "import helper\nimport rote\n", 1))
+
+    place = project(tmp_path / "p", files)
+    TestPlain().cut(place, lambda rote, pid: rote.send_signal(signal.SIGINT))
+    (place.root / "helper.py").write_text("RATE = 2\n")
+    for step in (47, 71):
+        (place.root / f"passed-{step}").touch()
+    told = place.rote("run").err
+    assert "its checkpoints were made by other code" in told
+    assert b"begins at 0 told None" in place.rote("logs", "last").out.encode()
