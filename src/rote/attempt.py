@@ -8,16 +8,18 @@ from typing import Protocol
 
 import msgspec
 
+from rote import fitting
 from rote.committing import Item
 from rote.errors import RoteError
 from rote.ids import RunId, StageKey
-from rote.outcomes import done, failed
+from rote.outcomes import done, failed, starts_of
 from rote.pipeline import Stage
 from rote.ports import Executor, Process, Progress
-from rote.record import StageOutcome
+from rote.record import Found, StageOutcome
 from rote.sightings import short
 from rote.stagekey import Inputs
 from rote.stagework import Done, Stagework, label_of
+from rote.trying import Trying
 from rote.underway import Underway
 from rote.watching import Findings, Watch, Watching, undeclared
 
@@ -34,6 +36,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     slot: StageKey | None = None
     """Where its result is to be put; None: it is not kept."""
     replace: bool = False
+    gpus: tuple[str, ...] = ()
+    """The GPUs that it may use."""
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -44,6 +48,15 @@ class Ended(msgspec.Struct, frozen=True):
     trouble: BaseException | None = None
     item: Item | None = None
     """What is to be saved."""
+
+
+class Given(Exception):
+    """A stage was given up: why, and where its partial outs are."""
+
+    def __init__(self, error: RoteError, aside: list[str]) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.aside = aside
 
 
 class Companion(Protocol):
@@ -61,8 +74,8 @@ class Aid(Protocol):
     def environment(self) -> Mapping[str, str]:
         """Variables for the command, besides its own."""
 
-    def started(self, process: Process) -> None:
-        """The command runs."""
+    def started(self, process: Process, found: Callable[[], Found]) -> None:
+        """The command runs. `found` tells, until `along` is left, what it was seen to read so far."""
 
 
 class Attempts:
@@ -77,6 +90,7 @@ class Attempts:
         *,
         companions: Sequence[Companion] = (),
         watching: Watching | None = None,
+        chance: Callable[[], float],
     ) -> None:
         self._work = work
         self._executor = executor
@@ -84,17 +98,23 @@ class Attempts:
         self._progress = progress
         self._companions = companions
         self._watching = watching
+        self._chance = chance
 
     def make(self, task: Task) -> Ended:
         """Do the stage. That it failed is in the outcome; its partial outs are put aside then."""
         stage, key = task.stage, task.inputs.key()
         label = label_of(task.run, stage)
         self.say_aside(stage, self._work.clear(stage, label))
+        self._progress.say(f"{stage.name}: running ({task.why})")
+        trying = Trying(
+            stage, task.log, underway=self._underway, progress=self._progress, chance=self._chance
+        )
         try:
-            left, findings = self._once(task)
-        except RoteError as e:
-            aside = self._work.put_aside(stage, label)
-            return Ended(stage, failed(stage, key, e, aside))
+            left, findings = self._tried(msgspec.structs.replace(task, log=trying.log), trying, label)
+        except Given as e:
+            return Ended(stage, failed(stage, key, e.error, e.aside, trying.attempts, stopped=trying.stopped))
+        finally:
+            trying.close()
         self._say_found(stage, findings)
         why, changed = task.why, left.changed or findings.changed
         if changed:
@@ -103,31 +123,54 @@ class Attempts:
             stage=stage.name, key=None if changed else key, inputs=task.inputs, done=left,
             found=findings.found, slot=task.slot, replace=task.replace,
         )  # fmt: skip
-        outcome = done(stage, task.inputs, left, why)
-        return Ended(stage, msgspec.structs.replace(outcome, undeclared=findings.undeclared), item=item)
+        outcome = msgspec.structs.replace(
+            done(stage, key, left, why),
+            undeclared=findings.undeclared,
+            attempts=trying.attempts,
+            starts=starts_of(task.inputs),
+        )
+        return Ended(stage, outcome, item=item)
+
+    def _tried(self, task: Task, trying: Trying, label: str) -> tuple[Done, Findings]:
+        """What was left by the attempt that ended well. Raises Given."""
+        while True:
+            try:
+                fitting.check(task.stage, self._executor)
+                return self._once(task)
+            except RoteError as e:
+                aside = self._work.put_aside(task.stage, label)
+                if not trying.again(e, aside):
+                    raise Given(e, aside) from e
+                self._work.clear(task.stage, label)
 
     def _once(self, task: Task) -> tuple[Done, Findings]:
+        watches: list[Watch] = []
         with ExitStack() as stack:
+            # Companions look at the notes as well: these go last.
+            stack.callback(_forget, watches)
             aids = [stack.enter_context(companion.along(task)) for companion in self._companions]
             environment = {name: value for aid in aids for name, value in aid.environment.items()}
 
             def started(process: Process) -> None:
                 self._underway.started(task.stage.name, process)
                 for aid in aids:
-                    aid.started(process)
+                    aid.started(process, lambda: self._so_far(watch))
 
             watch = self._watching.begin(task.stage, environment) if self._watching else None
+            if watch is not None:
+                watches.append(watch)
             try:
                 left = self._work.execute(
                     task.stage, task.inputs, self._executor, log=task.log, started=started,
                     environment={**environment, **(watch.environment if watch else {})},
-                    cmd=watch.cmd if watch else None,
+                    cmd=watch.cmd if watch else None, gpus=task.gpus, grace=self._underway.grace,
                 )  # fmt: skip
                 return left, self._found(task.stage, watch)
             finally:
                 self._underway.ended(task.stage.name)
-                if watch is not None:
-                    watch.forget()
+
+    def _so_far(self, watch: Watch | None) -> Found:
+        return self._watching.so_far(watch) if self._watching and watch else Found()
 
     def _found(self, stage: Stage, watch: Watch | None) -> Findings:
         findings = self._watching.end(watch) if self._watching and watch else Findings()
@@ -147,3 +190,8 @@ class Attempts:
         """Tell where things were put: what somebody wrote over an out is not taken away without a word."""
         for place in places:
             self._progress.say(f"{stage.name}: what was in the place of an out is in {place} now")
+
+
+def _forget(watches: Sequence[Watch]) -> None:
+    for watch in watches:
+        watch.forget()

@@ -19,6 +19,7 @@ from rote.errors import Changed, RoteError
 from rote.ids import RunId
 from rote.pipeline import CheckpointRule, Stage
 from rote.ports import CheckpointFolder, Clock, HeldTree, Process, Progress
+from rote.record import Found
 from rote.unfinished import Checkpoint
 
 LOOK = 1.0
@@ -38,6 +39,8 @@ class _Note(msgspec.Struct, frozen=True, kw_only=True):
     owner: Owner
     nonce: str = ""
     """Of the newest checkpoint that the store was known to have; empty: none."""
+    found: Found | None = None
+    """What the stage has been found to read; None before the first checkpoint was taken."""
     mark: str = ""
     """Digest of the last mark that needs no saving."""
 
@@ -47,7 +50,7 @@ class _None:
 
     environment: Mapping[str, str] = {}
 
-    def started(self, process: Process) -> None:
+    def started(self, process: Process, found: Callable[[], Found]) -> None:
         """There is nothing to watch."""
 
 
@@ -68,11 +71,14 @@ class Checkpointing:
         *,
         clock: Clock,
         progress: Progress,
+        holds: Callable[[Found], bool] = lambda found: True,
         look: float = LOOK,
         quiet: float = QUIET,
         resumes: Collection[RunId] = (),
     ) -> None:
-        """`resumes` are the runs that this one goes on with."""
+        """`resumes` are the runs that this one goes on with; `holds` tells whether what a stage was found to read is
+        still the same."""
+        self._holds = holds
         self._resumes = frozenset(resumes)
         self._store = store
         self._folders = folders
@@ -112,13 +118,17 @@ class Checkpointing:
         aside = folder.begin(msgspec.json.encode(note))
         if aside:
             self._progress.say(f"{stage.name}: what was in the place of its checkpoints is in {aside} now")
-        began = self._bring(stage, rule, kept)
+        fit = [c for c in kept if c.found is None or self._holds(c.found)]
+        if kept and not fit:
+            told = "its checkpoints were made by other code, or from other files: it starts from nothing"
+            self._progress.say(f"{stage.name}: {told}")
+        began = self._bring(stage, rule, fit)
         if began:
             told = f"starts from the checkpoint of {_called(began)}, taken {began.made} by run {began.run}"
             self._progress.say(f"{stage.name}: {told}")
             log(f"rote: {stage.name} {told}\n".encode())
         return Watched(
-            self._store, folder, note, began=began, kept=kept, clock=self._clock, say=self._progress.say,
+            self._store, folder, note, began=began, kept=fit, clock=self._clock, say=self._progress.say,
             every=rule.every, look=self._look, quiet=self._quiet,
         )  # fmt: skip
 
@@ -143,7 +153,7 @@ class Checkpointing:
         except (msgspec.DecodeError, RoteError):
             return
         files = completeness.marked(found, folder.look()).files
-        if digest_of(mark) == note.mark or files is None:
+        if digest_of(mark) == note.mark or files is None or note.found is None:
             return
         kept = self._store.get(note.owner.key)
         if kept and kept[0].nonce != note.nonce and kept[0].run != note.owner.run:
@@ -152,7 +162,7 @@ class Checkpointing:
             if held is None:
                 return
             try:
-                self._store.take(note.owner, held, found.step, kept)
+                self._store.take(note.owner, held, found.step, kept, note.found)
             except Changed:
                 return
         step = f"step {found.step}" if found.step else "the stage"
@@ -204,6 +214,7 @@ class Watched:
         self._marks = bool(began and began.step)
         self._last: float | None = None
         self._why = ""
+        self._found: Callable[[], Found] = Found
         self._told = False
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
@@ -216,13 +227,9 @@ class Watched:
             told[RESUMED] = self.began.step or UNNAMED
         return told
 
-    @property
-    def newest(self) -> Checkpoint | None:
-        """The newest checkpoint in the store, if there is one."""
-        return self._kept[0] if self._kept else None
-
-    def started(self, process: Process) -> None:
+    def started(self, process: Process, found: Callable[[], Found]) -> None:
         """The stage runs now: take checkpoints from a thread of its own."""
+        self._found = found
         self._thread = threading.Thread(target=self._watch, name="rote-checkpoints", daemon=True)
         self._thread.start()
 
@@ -243,16 +250,18 @@ class Watched:
         self._over.set()
         if self._thread is not None:
             self._thread.join()
+        files: Mapping[str, Stat] = {}
         try:
             if done:
                 self._settle(self._folder.mark() or b"")
                 return
-            found = self._find(self._folder.look(), live=False)
+            files = self._folder.look()
+            found = self._find(files, live=False)
             if found is not None:
                 self._take(found, live=False)
         except RoteError as e:
             self._complain(e)
-        if not self._kept and self._why:
+        if not self._kept and self._why and files:
             self._say(
                 f"{self._note.owner.stage}: no checkpoint could be taken: {self._why}. Write each aside and rename it,"
                 " or call rote.checkpoint when it is complete"
@@ -290,7 +299,7 @@ class Watched:
         with self._folder.hold(found.files) as held:
             if held is None or (live and not found.mark and not self._rests(found.files, held)):
                 return False
-            self._kept = self._store.take(self._note.owner, held, found.step, self._kept)
+            self._kept = self._store.take(self._note.owner, held, found.step, self._kept, self._found())
         self._taken = _contents(found.files)
         self._mark, self._marks = found.mark, bool(found.mark)
         self._told = False
@@ -308,7 +317,9 @@ class Watched:
     def _settle(self, mark: bytes) -> None:
         """Write down what is in the store, for a rote that comes after one that was killed."""
         nonce = self._kept[0].nonce if self._kept else ""
-        note = msgspec.structs.replace(self._note, nonce=nonce, mark=digest_of(mark) if mark else "")
+        note = msgspec.structs.replace(
+            self._note, nonce=nonce, found=self._found(), mark=digest_of(mark) if mark else ""
+        )
         self._folder.keep(msgspec.json.encode(note))
 
     def _complain(self, error: RoteError) -> None:

@@ -13,13 +13,13 @@ from rote.errors import Changed, Corrupt, Missing, NotFound, StoreError
 from rote.ids import RunId, StageKey
 from rote.ingest import SnapshotWriter
 from rote.ports import Clock, HeldTree
+from rote.record import Found
 from rote.results import needs_of
 from rote.roots import Roots
 from rote.snapshot import SnapshotRecord, SnapshotRef
 from rote.snapshots import Snapshots
 from rote.transactions import Transactions, Write
 from rote.unfinished import Checkpoint, Checkpoints
-
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +71,7 @@ class CheckpointStore:
         tree: HeldTree,
         step: str,
         former: Sequence[Checkpoint],
+        found: Found | None = None,
     ) -> list[Checkpoint]:
         """Save the files of a checkpoint, and keep it with the newest of `former`. What it shares with
         the one before is not stored again. Returns those that are kept, newest first.
@@ -83,7 +84,7 @@ class CheckpointStore:
             if not tree.is_still():
                 raise Changed("the checkpoint changed while it was being read")
             new = Checkpoint(
-                snapshot=record.ref(), step=step, run=whose.run, nonce=self._clock.token(8),
+                snapshot=record.ref(), step=step, run=whose.run, nonce=self._clock.token(8), found=found,
                 made=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock.now())),
             )  # fmt: skip
             kept = [new, *(old for old in former[: whose.keep - 1] if write.use(old.snapshot))]

@@ -142,6 +142,8 @@ class Committer:
         for item in batch:
             refs = {}
             for path, id in item.done.ids.items():
+                if path in item.done.beside:
+                    continue
                 record = self._data.save(write, path, fresh=self._fresh)
                 if record.id != id:
                     raise RoteError(
@@ -158,7 +160,8 @@ class Committer:
 
     def _result(self, item: Item, key: StageKey, refs: dict[str, SnapshotRef]) -> Result:
         return Result(
-            stage=item.stage, key=key, outs=refs, metrics=item.done.metrics, run=self._run,
+            stage=item.stage, key=key, outs=refs,
+            beside={path: item.done.ids[path] for path in item.done.beside}, metrics=item.done.metrics, run=self._run,
             seconds=round(item.done.seconds, 3), made=moment(self._clock),
             found=item.found, inputs=msgspec.to_builtins(item.inputs),
         )  # fmt: skip

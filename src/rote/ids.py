@@ -94,6 +94,11 @@ def stage_file(stage: str) -> str:
     return f"{encoded[:100]}%{hashlib.sha256(stage.encode()).hexdigest()[:32]}"
 
 
+def stage_of_file(name: str) -> str:
+    """The stage whose `stage_file` this is; of a name that had to be cut, the file's own."""
+    return re.sub(r"%([0-9a-f]{2})", lambda found: chr(int(found[1], 16)), name)
+
+
 def shown(text: str, limit: int = 80) -> str:
     """Hostile text made fit to be shown: control characters and lone surrogates escaped, cut at `limit`."""
     clean = text if len(text) <= limit else text[: limit - 1] + "…"

@@ -17,7 +17,7 @@ from rote.errors import Corrupt, Locked, Missing, StoreError, TooNew
 from rote.ids import RunId, StageKey
 from rote.matching import Match, Matching
 from rote.ports import Clock, Exit, ObjectStore, Process, Progress
-from rote.record import RUNNING
+from rote.record import RUNNING, Found
 from rote.runs import Runs
 from rote.stagework import Failure
 from rote.unfinished import FREE, HELD, Lease
@@ -247,7 +247,7 @@ class _Taking:
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def started(self, process: Process) -> None:
+    def started(self, process: Process, found: Callable[[], Found]) -> None:
         """The command runs."""
         if self._slot is not None:
             self._thread = threading.Thread(

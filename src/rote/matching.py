@@ -52,6 +52,10 @@ class Matching:
             return []
         return law.differences(result.found, self.answer(result.found))
 
+    def still(self, found: Found) -> bool:
+        """Whether every question has the same answer now."""
+        return not law.differences(found, self.answer(found))
+
     def find(self, key: StageKey) -> Match:
         """Walk the results under the key. One GET where none, or the first, holds. Raises Corrupt, TooNew."""
         asked, slot, near, least = Found(), key, None, list[Difference]()

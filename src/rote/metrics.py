@@ -24,6 +24,20 @@ def checked(content: Any, file: str) -> dict[str, Any]:
     return _mapping(content, file, "")
 
 
+def numbers(content: Any) -> dict[str, Any]:
+    """What of a decoded file is a number, or a mapping with numbers in it: DVC takes metrics files with anything in
+    them."""
+    found: dict[str, Any] = {}
+    for name, value in content.items() if isinstance(content, Mapping) else ():
+        if isinstance(value, Mapping):
+            if below := numbers(value):
+                found[str(name)] = below
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            if math.isfinite(value) and (isinstance(value, float) or _LEAST <= value <= _MOST):
+                found[str(name)] = value
+    return found
+
+
 def _mapping(content: Mapping[Any, Any], file: str, above: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in content.items():

@@ -5,26 +5,34 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rote import executors
+from rote import config, executors
+from rote.attempt import Companion
+from rote.committing import Item
+from rote.completeness import FOLDER, RESUMED
 from rote.config import overrides as overriding
 from rote.config import params, reading
+from rote.controlling import LOST, under_way
 from rote.errors import BadName, UsageError
 from rote.executors.interpreter import Interpreters
 from rote.executors.local import LocalExecutor
-from rote.ids import run_id
+from rote.fitting import refuse
+from rote.graph import needed
+from rote.ids import RunId, run_id
+from rote.joining import Joining
+from rote.overriding import Override
 from rote.pipeline import Pipeline, Stage, Values
 from rote.plan import Plan, Why
 from rote.planning import Planner
-from rote.record import Run
+from rote.record import Request, Result, Run
 from rote.results import LastResults
 from rote.runner import Parts, Runner
-from rote.runrecord import RunOutcome
+from rote.runrecord import Begun, RunOutcome
 from rote.stagework import Stagework
 from rote.watching import Watching
 from rote.wiring import Wiring
@@ -34,6 +42,22 @@ if TYPE_CHECKING:  # loaded on demand
 
 HOOK = os.path.join(os.path.dirname(executors.__file__), "hook")
 """The folder of the sitecustomize that takes notes in a stage's Python processes."""
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """On which terms a run goes: in how many seconds it has to be over; the run that it goes on with, and all that that
+    one went on with; and who is told, once it is in the store, of it and of where to write for its log."""
+
+    deadline: float | None = None
+    resumes: Run | None = None
+    chain: frozenset[RunId] = frozenset()
+    begun: Callable[[Run, Callable[[bytes], None]], None] | None = None
+    wait: bool = True
+    """Whether to wait for what another run computes."""
+    attach: Callable[[bytes], None] | None = None
+    """Who gets the log of a run that is waited for."""
+    cold: bool = False
+    """Whether stages begin from nothing that would go on from a model or an earlier result."""
 
 
 class Operating:
@@ -52,9 +76,9 @@ class Operating:
         force: bool,
         keep_going: bool,
         strict: bool = False,
-        cold: bool = False,
         tags: Mapping[str, str],
         command: str,
+        terms: Terms = Terms(),
     ) -> RunOutcome:
         """See `Project.run`."""
         if not self._w.pipeline.stages:
@@ -63,14 +87,23 @@ class Operating:
                 next="describe one: stages: {train: {cmd: python train.py, deps: [train.py], outs: [model.bin]}}",
             )
         self._bury()
+        asked = Request(targets=list(targets), jobs=jobs, force=force, keep_going=keep_going)
         parsed = overriding.parse(overrides)
-        warming = self._warming(cold)
+        overriding.restore(self._w.root)
+        pipeline = self._overridden(parsed)
+        if self._w.dvc:
+            self._w.dvc.pinning.bring_absent(
+                {dep for name in needed(pipeline.stages, targets) for dep in pipeline.stages[name].deps}
+            )
+        joining = self._w.joining(wait=terms.wait, attach=terms.attach)
+        warming = self._warming(pipeline, cold=terms.cold)
         with (
-            overriding.overridden(self._w.root, self._w.pipeline, parsed) as values,
+            overriding.overridden(self._w.root, pipeline, parsed) as values,
             closing(LocalExecutor()) as executor,
+            closing(joining),
         ):
             parts = Parts(
-                pipeline=_strict(self._w.pipeline) if strict else self._w.pipeline,
+                pipeline=_strict(pipeline) if strict else pipeline,
                 work=self._work(values, warming),
                 executor=executor,
                 matching=self._w.matching,
@@ -78,12 +111,27 @@ class Operating:
                 runs=self._w.runs,
                 last=self._last,
                 clock=self._w.clock,
-                describe=lambda: self._described(values, overrides, tags, command),
+                describe=lambda: self._described(
+                    values, asked, overrides, tags=tags, command=command, terms=terms
+                ),
+                begun=lambda begun: _begun(begun, terms),
+                resumes=terms.chain,
                 progress=self._w.progress,
+                companions=[*self._companions(pipeline, terms, joining), *([warming] if warming else [])],
+                joining=joining,
+                done=lambda item: self._saved(pipeline, item, joining),
                 watching=self.watching(),
-                companions=[warming] if warming else [],
+                taking=self._w.dvc.taking if self._w.dvc else None,
             )
-            outcome = Runner(parts).run(targets, jobs=jobs, force=force, keep_going=keep_going)
+            refuse(
+                parts.pipeline,
+                targets,
+                executor,
+                lambda: self.plan(targets, overrides=overrides, force=force),
+            )
+            outcome = Runner(parts).run(
+                targets, jobs=jobs, force=force, keep_going=keep_going, deadline=terms.deadline
+            )
         if tags and not outcome.recorded:
             tagged = self._w.runs.tag(outcome.run.id, tags)
             outcome = RunOutcome(run=tagged, recorded=False, stages=outcome.stages, ok=outcome.ok)
@@ -91,6 +139,18 @@ class Operating:
         with suppress(OSError):
             os.unlink(self._under_way)
         return outcome
+
+    def _companions(self, pipeline: Pipeline, terms: Terms, joining: Joining) -> list[Companion]:
+        # The lease is given back last: who waits for it begins with the last checkpoint.
+        found: list[Companion] = [joining]
+        if any(stage.checkpoints for stage in pipeline.stages.values()):
+            found.append(self._w.checkpointing(terms.chain))
+        return found
+
+    def _saved(self, pipeline: Pipeline, item: Item, joining: Joining) -> None:
+        joining.give_back(item.slot)
+        if pipeline.stages[item.stage].checkpoints and item.key is not None:
+            self._w.checkpoints.remove(item.slot or item.key)
 
     def plan(self, targets: Collection[str], *, overrides: Sequence[str], force: bool) -> Plan:
         """See `Project.plan`."""
@@ -100,30 +160,52 @@ class Operating:
         """See `Project.why`."""
         return self._planner(()).why(stage)
 
+    def hits(self) -> dict[str, Result]:
+        """The stages that are hits now, in their order, each with its result."""
+        return self._planner(()).hits()
+
+    def work(self) -> Stagework:
+        """What works on the stages of this working tree, with the params as they are."""
+        values = params.of(self._w.root, self._w.pipeline, overriding.parse(()))
+        return self._work(values, self._warming(self._w.pipeline))
+
     def _planner(self, overrides: Sequence[str]) -> Planner:
         parsed = overriding.parse(overrides)
-        values = params.of(self._w.root, self._w.pipeline, parsed)
+        pipeline = self._overridden(parsed)
+        values = params.of(self._w.root, pipeline, parsed)
+        dvc = self._w.dvc
         return Planner(
-            self._w.pipeline, self._work(values, self._warming(False)), self._w.matching, self._last
-        )
+            pipeline, self._work(values, self._warming(pipeline)), self._w.matching, self._last,
+            taking=dvc.taking if dvc else None, absent=dvc.absent() if dvc else {},
+        )  # fmt: skip
+
+    def _overridden(self, overrides: Sequence[Override]) -> Pipeline:
+        """The pipeline as it is with the overrides: templates may name what they change."""
+        pipeline = self._w.pipeline
+        if not overrides or not pipeline.named:
+            return pipeline
+        changed = overriding.rendered(self._w.root, params.of(self._w.root, pipeline), overrides)
+        if not changed.keys() & set(pipeline.named):
+            return pipeline
+        return config.load(self._w.root, instead=changed)
 
     def _work(self, values: Values, warming: Warming | None) -> Stagework:
         return Stagework(
-            self._w.workspace, self._w.data, values=values, environment=os.environ, decode=_decode,
+            self._w.workspace, self._w.data, values=values, environment=_environment(), decode=_decode,
             files=self._w.files, python=self._python, warmed=warming.warmed if warming else None,
         )  # fmt: skip
 
-    def _warming(self, cold: bool) -> Warming | None:
+    def _warming(self, pipeline: Pipeline, *, cold: bool = False) -> Warming | None:
         """The warm starts of the pipeline, if it has any."""
-        if not any(stage.warm for stage in self._w.pipeline.stages.values()):
+        if not any(stage.warm for stage in pipeline.stages.values()):
             return None
         from rote.landing.folder import Folder  # few pipelines go on from what there was
         from rote.warming import Warming, same_project
         from rote.worktree.places import delete
 
         return Warming(
-            self._w.store, self._w.snapshots, self._w.registry, self._w.results.get, Folder, delete,
-            project=same_project(self._w.git.origin() or self._w.root),
+            self._w.store, self._w.snapshots, self._w.registry, self._w.results.get,
+            landing=Folder, remove=delete, project=same_project(self._w.git.origin() or self._w.root),
             folder=os.path.join(self._w.root, ".rote", "starts"),
             commit=lambda: self._w.git.commit().id or "",
             cold=cold,
@@ -142,11 +224,18 @@ class Operating:
         return known.version(stage.cmd, cwd, os.environ)
 
     def _described(
-        self, values: Values, overrides: Sequence[str], tags: Mapping[str, str], command: str
+        self,
+        values: Values,
+        asked: Request,
+        overrides: Sequence[str],
+        *,
+        tags: Mapping[str, str],
+        command: str,
+        terms: Terms,
     ) -> Run:
         id = self._w.runs.new_id()
         with suppress(OSError), open(self._under_way, "w", encoding="ascii") as f:
-            f.write(id + "\n")
+            f.write(f"{id} {os.getpid()}\n")
         return Run(
             id=id,
             state="running",
@@ -159,21 +248,23 @@ class Operating:
             params={file: dict(content) for file, content in values.items()},
             overrides=list(overrides),
             tags=dict(tags),
+            asked=asked,
+            resumes=terms.resumes.id if terms.resumes else None,
         )
 
     @property
     def _under_way(self) -> str:
-        return os.path.join(self._w.root, ".rote", "running")
+        return under_way(self._w.own)
 
     def _bury(self) -> None:
         """A run that was killed in this tree no longer counts as running: we hold the lock, so it is not."""
         try:
             with open(self._under_way, encoding="ascii") as f:
-                left = f.read().strip()
+                left = f.read().partition(" ")[0].strip()
         except (OSError, UnicodeDecodeError):
             return
         with suppress(BadName):
-            self._w.runs.bury(run_id(left), "rote was killed, or lost its store, before the run ended")
+            self._w.runs.bury(run_id(left), LOST)
         with suppress(OSError):
             os.unlink(self._under_way)
 
@@ -189,6 +280,16 @@ def _strict(pipeline: Pipeline) -> Pipeline:
     """The same pipeline, in which every stage is strict."""
     stages = {name: msgspec.structs.replace(s, strict=True) for name, s in pipeline.stages.items()}
     return msgspec.structs.replace(pipeline, stages=stages)
+
+
+def _begun(begun: Begun, terms: Terms) -> None:
+    if terms.begun is not None:
+        terms.begun(begun.run, lambda data: begun.recorder.log("", data))
+
+
+def _environment() -> Mapping[str, str]:
+    """What stages are started with: all that rote was, but for what it was told itself as the stage of another rote."""
+    return {name: value for name, value in os.environ.items() if name not in (FOLDER, RESUMED)}
 
 
 def _decode(file: str, data: bytes) -> Mapping[str, Any]:

@@ -87,7 +87,8 @@ class Packer:
         for pool in (self._threads, self._uploader):
             if pool:
                 pool.shutdown(wait=True, cancel_futures=True)
-        # The memory goes now, not when a collector finds the cycle of packer and callbacks.
+        # The memory goes now, not when a collector finds the cycle of packer and callbacks: the command line has none.
+        self._on_full = _nothing
         self._open = None
         self._free.clear()
         self._uploads.clear()
@@ -256,6 +257,10 @@ class _Filling:
         self.buffer[begin:end] = data
         self.fill = end
         return begin
+
+
+def _nothing() -> None:
+    """Nothing is added to a pack any more."""
 
 
 def _memory(size: int) -> mmap.mmap:

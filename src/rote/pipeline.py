@@ -61,6 +61,30 @@ class CheckpointRule(msgspec.Struct, frozen=True, kw_only=True):
     every: float = 300.0
 
 
+class Retries(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a stage is tried again, after which failures (exit codes, or `signal`, `timeout`, `memory`), and after
+    how many seconds: at most `backoff` the first time, twice that the next time, and never more than `longest`."""
+
+    times: int = 0
+    backoff: float = 10.0
+    longest: float = 600.0
+    on: tuple[int | str, ...] = (75,)
+
+
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stage takes of a machine: processors, bytes of memory, GPUs. No number of GPUs: it is not told which it
+    sees."""
+
+    cpus: float = 0
+    memory: int = 0
+    gpus: int | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it wants anything."""
+        return bool(self.cpus or self.memory or self.gpus is not None)
+
+
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """One command with what it needs and makes. All paths are relative to the project's root, with `/`."""
 
@@ -89,8 +113,17 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     checkpoints: CheckpointRule | None = None
     warm: tuple[Warm, ...] = ()
     """What the stage goes on from, where there is something."""
+    timeout: float | None = None
+    """Seconds that one attempt may take."""
+    retries: Retries = Retries()
+    resources: Resources = Resources()
     desc: str = ""
     at: At = At("rote.yaml", 0)
+
+    @property
+    def of_dvc(self) -> bool:
+        """Whether it stands in a dvc.yaml."""
+        return self.at.file.rpartition("/")[2] == "dvc.yaml"
 
 
 class Gate(msgspec.Struct, frozen=True):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
 from rote import plan as law
+from rote import taking
 from rote.errors import RoteError
+from rote.foreign import Made, Mark
 from rote.graph import needed, needs, stage_of
 from rote.ids import SnapshotId
 from rote.matching import Match, Matching
@@ -17,6 +19,7 @@ from rote.record import Result
 from rote.results import LastResults
 from rote.stagekey import Inputs
 from rote.stagework import Stagework
+from rote.taking import Taking
 
 GONE = "it is frozen, and its outs are neither here nor in the store"
 
@@ -30,13 +33,27 @@ class _Known(msgspec.Struct):
     outs: dict[str, SnapshotId] | None = None
     here: bool = False
     match: Match | None = None
+    marks: Mapping[str, Mark] | None = None
+    """What DVC says the outs are, where they are still to be brought."""
 
 
 class Planner:
     """Plans runs of one pipeline."""
 
-    def __init__(self, pipeline: Pipeline, work: Stagework, matching: Matching, last: LastResults) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        work: Stagework,
+        matching: Matching,
+        last: LastResults,
+        *,
+        taking: Taking | None = None,
+        absent: Mapping[str, Mark] = {},
+    ) -> None:
+        """`absent` is data that a run would bring first."""
         self._stages = pipeline.stages
+        self._taking = taking
+        self._absent = absent
         self._work = work
         self._matching = matching
         self._last = last
@@ -46,6 +63,11 @@ class Planner:
         found = self._look(targets, force)
         self._matching.files.save()
         return Plan([known.decision for known in found.values()])
+
+    def hits(self) -> dict[str, Result]:
+        """Every stage that is a hit, in their order, with its result. Raises ConfigError, StoreError."""
+        found = {name: known.match for name, known in self._look((), False).items()}
+        return {name: match.result for name, match in found.items() if match and match.result}
 
     def why(self, target: str) -> Why:
         """Why a stage would run, or is a hit. Raises ConfigError, StoreError."""
@@ -90,11 +112,17 @@ class Planner:
             return _Known(law.blocked(stage.name, f"needs {', '.join(stuck)}"))
         first = [name for name, known in before.items() if not self._settled(stage, known, made)]
         if first:
+            marks = _marks_of([before[name] for name in first])
+            if marks is not None and not force and (known := self._by_marks(stage, marks, made)):
+                return known
             waits = law.waits(stage.name, first)
             return _Known(msgspec.structs.replace(waits, why=["forced"], certain=True) if force else waits)
         try:
             inputs = self._work.inputs(stage, made)
         except RoteError as e:
+            if self._absent.keys() & set(stage.deps):
+                brought = law.waits(stage.name, sorted(self._absent.keys() & set(stage.deps)))
+                return self._by_marks(stage, self._absent, made) or _Known(brought)
             return _Known(law.blocked(stage.name, e.what))
         match = None if force or stage.always_changed else self._matching.find(inputs.key())
         result = match.result if match else None
@@ -104,9 +132,35 @@ class Planner:
             always_changed=stage.always_changed, differences=match.differences if match else (),
         )  # fmt: skip
         if result is None:
+            if match is not None and self._taking and (theirs := self._taking.find(stage, inputs.params)):
+                return self._foreign(stage, theirs, inputs)
             return _Known(decision, inputs, match=match)
-        ids = {path: ref.id for path, ref in result.outs.items()}
+        unfit = self._work.unfit(stage, result)
+        if unfit:
+            return _Known(Decision(stage=stage.name, verdict=law.RUN, why=[unfit], key=inputs.key()), inputs)
+        ids = {path: ref.id for path, ref in result.outs.items()} | result.beside
         return _Known(decision, inputs, ids, self._work.in_place(result), match)
+
+    def _foreign(self, stage: Stage, known: Made, inputs: Inputs | None) -> _Known:
+        """A hit of what DVC knows."""
+        assert self._taking is not None  # it found what is known
+        key = inputs.key() if inputs else None
+        decision = Decision(stage=stage.name, verdict=law.HIT, why=[taking.why(known)], key=key)
+        if self._taking.in_place(stage, known):
+            return _Known(decision, inputs, self._work.present(stage), True)
+        return _Known(decision, inputs, marks=known.outs)
+
+    def _by_marks(
+        self, stage: Stage, marks: Mapping[str, Mark], made: Mapping[str, SnapshotId]
+    ) -> _Known | None:
+        """The decision on a stage some of whose deps are still to be brought from DVC's cache, if that is known."""
+        if self._taking is None:
+            return None
+        try:
+            known = self._taking.find(stage, self._work.params(stage, made), {**self._absent, **marks})
+        except RoteError:
+            return None  # a run will tell
+        return self._foreign(stage, known, None) if known else None
 
     def _settled(self, stage: Stage, maker: _Known, made: Mapping[str, SnapshotId]) -> bool:
         """Whether all that the stage needs of this maker is known now."""
@@ -134,6 +188,16 @@ class Planner:
             outs={path: ref.id for path, ref in result.outs.items()},
             here=False,
         )
+
+
+def _marks_of(makers: Sequence[_Known]) -> dict[str, Mark] | None:
+    """What DVC says the outs of the makers are, or None if one of them is none of DVC's."""
+    marks: dict[str, Mark] = {}
+    for maker in makers:
+        if maker.marks is None:
+            return None
+        marks.update(maker.marks)
+    return marks
 
 
 def frozen_result(

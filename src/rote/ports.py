@@ -209,6 +209,10 @@ class Workspace(Protocol):
     def put_aside(self, path: str, label: str) -> str | None:
         """Move what is at the path to `.rote/aside/<label>/<path>`; returns where, or None if nothing was there."""
 
+    def own(self, path: str) -> None:
+        """Make sure that writing to the path, or to files in it, changes nothing elsewhere: links become files of their
+        own, which may be written."""
+
     def bases(self, path: str) -> list[SnapshotRef]:
         """The snapshots whose files may lie at the path because rote put or saved them: newest last."""
 
@@ -231,6 +235,9 @@ class Workspace(Protocol):
         self, command: str, *, wait: bool = True, say: Callable[[str], None] | None = None
     ) -> AbstractContextManager[None]:
         """Be the only process at work in this tree. If another is: `say` who, and wait; or raise Locked."""
+
+    def worker(self) -> int | None:
+        """The number of the process that is at work in this tree, 0 if it does not say; None if there is none."""
 
 
 class HeldTree(Tree, Protocol):

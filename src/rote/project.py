@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +16,7 @@ from rote.ids import nearest, shown
 from rote.pipeline import Pipeline
 from rote.pointer import SUFFIX
 from rote.ports import Progress, Silence
-from rote.record import AliasMove, Channel, Run, Version
+from rote.record import AliasMove, Channel, Request, Run, Version
 from rote.snapshot import FILE, Entry, SnapshotRef
 from rote.wiring import Wiring
 
@@ -24,16 +24,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rote.adding import Added
+    from rote.auditing import Audited
     from rote.bringing import Brought
     from rote.catalogue import Catalogue
     from rote.catalogue.asking import Table
     from rote.check import CheckReport
     from rote.comparing import Comparison
+    from rote.controlling import Active, Controlling, Stopped
     from rote.copying import Copied
     from rote.data import DataStatus
     from rote.delivery import Fetched
+    from rote.detaching import Started
     from rote.gc import GcReport, Going
-    from rote.warming import Link
     from rote.plan import Plan, Why
     from rote.probe import Probed
     from rote.registry import ModelSummary
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from rote.samples import Samples
     from rote.stats import StoreFigures
     from rote.usage import Budget, Usage
+    from rote.warming import Link
 
 
 class SettingShown(msgspec.Struct, frozen=True):
@@ -128,6 +131,8 @@ class Project:
     def status(self) -> Status:
         """What changed since the data was added, and which stages would run."""
         data = self._w.data.status()
+        if self._w.dvc:
+            data += self._w.dvc.pinning.status()
         return Status(data=data, plan=self.plan() if self._w.pipeline.stages else None)
 
     def checkout(self, *paths: str, rev: str | None = None, force: bool = False) -> list[tuple[str, Brought]]:
@@ -137,8 +142,18 @@ class Project:
         """
         names = [self._w.workspace.name(path, self._cwd) for path in paths]
         pointers = self._revisions().pointers(rev) if rev else None
+        dvc = self._w.dvc if not rev else None
         with self._locked("rote checkout"):
-            return self._w.data.checkout(names or None, pointers=pointers, force=force)
+            theirs = [name for name in names if dvc and dvc.pinning.takes(name)]
+            ours = [name for name in names if name not in theirs]
+            brought = (
+                self._w.data.checkout(ours or None, pointers=pointers, force=force)
+                if ours or not names
+                else []
+            )
+            if dvc and (theirs or not names):
+                brought += dvc.pinning.checkout(theirs or None, force=force)
+            return brought
 
     def diff(
         self,
@@ -215,21 +230,104 @@ class Project:
         cold: bool = False,
         tags: Mapping[str, str] | None = None,
         wait: bool = True,
+        attach: Callable[[bytes], None] | None = None,
+        deadline: float | str | None = None,
+        begun: Callable[[Run, Callable[[bytes], None]], None] | None = None,
         command: str = "rote.Project.run",
     ) -> RunOutcome:
         """Run the pipeline, or what `stages` need: only what must run.
 
-        `set` holds overrides such as `train.lr=0.1`. `strict`: a stage fails that reads data which it does not name.
-        `cold`: stages begin from nothing that would go on from a model or an earlier result. A stage that fails is in
-        the outcome, not raised. Raises
+        `set` holds overrides such as `train.lr=0.1`. `strict`: a stage fails that reads data which it
+        does not name. `cold`: stages begin from nothing that would go on from a model or an earlier result. A stage
+        that fails is in the outcome, not raised. Raises
         ConfigError, Locked (another run is at work and `wait` is false), StoreError.
-        """
-        from rote.operating import Operating  # the engine is loaded by what needs it
 
+        A stage that another run computes on the same store is waited for, and `attach` gets what it writes meanwhile;
+        without `wait` it fails. With `deadline` (seconds, `5h30m`, `18:30`) the run is paused in time to be over by
+        then. `begun` is called once, with the run and a function that adds to its log, when the run is in the store.
+        """
+        from rote.operating import Operating, Terms  # the engine is loaded by what needs it
+
+        terms = Terms(deadline=self._deadline(deadline), begun=begun, wait=wait, attach=attach, cold=cold)
         with self._locked(command, wait=wait):
             return Operating(self._w).run(
                 [self._target(s) for s in stages], overrides=set, jobs=jobs, force=force, keep_going=keep_going,
-                strict=strict, cold=cold, tags=tags or {}, command=command,
+                strict=strict, tags=tags or {}, command=command, terms=terms,
+            )  # fmt: skip
+
+    def start(
+        self,
+        *stages: str,
+        resumes: str | None = None,
+        set: Sequence[str] = (),
+        jobs: int | None = None,
+        force: bool = False,
+        keep_going: bool = False,
+        strict: bool = False,
+        cold: bool = False,
+        tags: Mapping[str, str] | None = None,
+        deadline: float | str | None = None,
+        command: str = "rote.Project.start",
+    ) -> Started:
+        """`run`, or with `resumes` (a run) `resume`, in the background: a process of its own, which outlives this one.
+
+        Returns as soon as the run is in the store. Raises what `run` raises before that; Locked if another run is at
+        work in this tree.
+        """
+        from rote.detaching import Order, start  # only this call needs it
+
+        options: dict[str, object] = {"set": list(set), "deadline": self._deadline(deadline)}
+        if resumes:
+            if stages or force or keep_going or strict or cold or tags:
+                raise UsageError("a run that goes on with another has its stages, options and tags")
+            resumes = self._w.runs.resolve(resumes)
+            options["jobs"] = jobs
+        else:
+            options |= {
+                "jobs": jobs or 1,
+                "force": force,
+                "keep_going": keep_going,
+                "strict": strict,
+                "cold": cold,
+            }
+            options |= {"tags": dict(tags or {}), "command": command}
+        self._nobody_at_work()
+        output = os.path.join(self._w.own, "runs", f"detached-{self._w.clock.token(6)}.out")
+        order = Order(
+            root=self._w.root, cwd=self._cwd, store=self._w.asked, output=output, resumes=resumes,
+            stages=list(stages), options=options,
+        )  # fmt: skip
+        return start(order, os.environ)
+
+    def resume(
+        self,
+        run: str,
+        *,
+        set: Sequence[str] = (),
+        jobs: int | None = None,
+        wait: bool = True,
+        deadline: float | str | None = None,
+        begun: Callable[[Run, Callable[[bytes], None]], None] | None = None,
+    ) -> RunOutcome:
+        """Go on with a run that was stopped, paused, killed, or failed: the same stages, params, overrides, tags and
+        command, on any machine that reaches the store. What is done is a hit. The new run's record says `resumes`.
+
+        A run whose process was elsewhere is watched for a while before it counts as dead. `set` adds overrides. Raises
+        Missing, Locked (the run is under way), Refused (it is finished; a param cannot be brought back), and as `run`.
+        """
+        from rote.controlling import Controlling  # only this call needs it
+        from rote.operating import Operating, Terms  # the engine is loaded by what needs it
+
+        control = Controlling(self._w)
+        former = control.ended(self._w.runs.resolve(run))
+        asked = former.asked or Request(targets=[outcome.stage for outcome in former.stages])
+        terms = Terms(
+            deadline=self._deadline(deadline), resumes=former, chain=control.chain(former), begun=begun
+        )
+        with self._locked(former.command, wait=wait):
+            return Operating(self._w).run(
+                asked.targets, overrides=control.overrides(former, set), jobs=jobs or asked.jobs,
+                force=asked.force, keep_going=asked.keep_going, tags=former.tags, command=former.command, terms=terms,
             )  # fmt: skip
 
     def plan(self, *stages: str, set: Sequence[str] = (), force: bool = False) -> Plan:
@@ -243,6 +341,15 @@ class Project:
         from rote.operating import Operating  # the engine is loaded by what needs it
 
         return Operating(self._w).why(self._target(stage))
+
+    def audit(self, *stages: str, sample: int | None = None) -> list[Audited]:
+        """Do `stages` that are hits (none: all of them), or `sample` of these by chance, once more in a temporary
+        folder, and compare. Neither the working tree nor the store is changed. Raises UsageError for a stage that is
+        no hit."""
+        from rote.auditing import Auditing  # only this call needs it
+
+        with self._locked("rote audit"):
+            return Auditing(self._w).audit([self._target(s) for s in stages], sample=sample)
 
     # runs
 
@@ -274,9 +381,23 @@ class Project:
 
         return compare([self.show(run) for run in runs], equal=equal)
 
-    def logs(self, run: str, *, stage: str | None = None) -> Iterator[bytes]:
-        """What the stages of a run wrote, or one of them. Raises Missing."""
-        return self._w.runs.logs(self._w.runs.resolve(run), stage)
+    def logs(self, run: str, *, stage: str | None = None, follow: bool = False) -> Iterator[bytes]:
+        """What the stages of a run wrote, or one of them; with `follow` also what they go on to write, until the run is
+        over. Raises Missing; Silent if a run that is followed gives no sign of life any more."""
+        id = self._w.runs.resolve(run)
+        return self._control().follow(id, stage) if follow else self._w.runs.logs(id, stage)
+
+    def ps(self) -> list[Active]:
+        """The runs that count as running in this store, on any machine, oldest first."""
+        return self._control().ps()
+
+    def stop(self, run: str, *, now: bool = False, wait: bool = True) -> Stopped:
+        """Ask a run to end, wherever it is: its stages get TERM, and KILL after ten seconds, or at once with `now`.
+        Waits until it is over, unless `wait` is false; one that gives no sign of life is recorded as stopped.
+
+        Raises Missing, StoreError.
+        """
+        return self._control().stop(self._w.runs.resolve(run), now=now, wait=wait)
 
     def tag(self, run: str, **tags: str) -> Run:
         """Put tags on a run; an empty value takes one away. Returns the run as it is then. Raises Missing, BadName."""
@@ -461,6 +582,24 @@ class Project:
 
     # private
 
+    def _control(self) -> Controlling:
+        from rote.controlling import Controlling  # only calls about runs under way need it
+
+        return Controlling(self._w)
+
+    def _deadline(self, deadline: float | str | None) -> float | None:
+        """In how many seconds it is."""
+        from rote.config import deadlines  # only runs with a deadline need it
+
+        if deadline is None:
+            return None
+        return deadlines.seconds(str(deadline), self._w.clock.now())
+
+    def _nobody_at_work(self) -> None:
+        """Raise Locked if another process is at work in this tree."""
+        with self._locked("rote run --detach", wait=False):
+            pass
+
     @contextmanager
     def _locked(self, command: str, *, wait: bool = True) -> Iterator[None]:
         with self._w.workspace.lock(command, wait=wait, say=self._w.progress.say):
@@ -485,12 +624,19 @@ class Project:
 
     def _target(self, text: str) -> str:
         """A target as the pipeline names it: a path is relative to where one stands, or else to the project."""
-        if text in self._w.pipeline.stages:
+        stages = self._w.pipeline.stages
+        below = os.path.relpath(self._cwd, self._w.root).replace(os.sep, "/")
+        local = f"{below}:{text}"
+        if local in stages or any(name.startswith(f"{local}@") for name in stages):
+            return local  # whoever stands beside a pipeline file means its stages
+        if text in stages:
             return text
         try:
             path = self._w.workspace.name(text, self._cwd)
         except BadPath:
             return text
+        if path in self._w.pipeline.files:
+            return path
         outs = self._outs()
         return path if any(path == out or path.startswith(out + "/") for out in outs) else text
 

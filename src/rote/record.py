@@ -118,6 +118,15 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What the key was made of, for `rote why`: see stagekey.Inputs."""
 
 
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt at a stage that failed, after which it was tried again; `paused` is how many seconds later."""
+
+    exit_code: int
+    seconds: float
+    why: str
+    paused: float = 0.0
+
+
 class StageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a stage in a run: `outcome` is done | hit | failed | stopped | blocked | frozen."""
 
@@ -134,6 +143,8 @@ class StageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, Any] = {}
     undeclared: list[str] = []
     """Data that the stage read although it names it nowhere."""
+    attempts: list[Tried] = []
+    """The attempts before the last one."""
     starts: dict[str, str] = {}
     """Warm start -> the version, or the run, that the stage went on from; empty where there was none."""
 

@@ -8,19 +8,22 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import msgspec
 
 from rote import plan as law
+from rote import taking
 from rote.attempt import Attempts, Companion, Ended, Task
+from rote.bounding import Room
 from rote.committing import Committer, Item
 from rote.errors import Missing, RoteError, Stopped
+from rote.foreign import Made
 from rote.graph import needed, needs
 from rote.halting import Halt, Halting
-from rote.ids import RunId, SnapshotId, StageKey
+from rote.ids import RunId, SnapshotId, StageKey, stage_file
 from rote.interrupts import Interrupts, Mailbox
 from rote.joining import Joining
 from rote.matching import Matching
-from rote.outcomes import BAD, failed, starts_of, text_of
+from rote.outcomes import BAD, done, failed, starts_of, text_of
 from rote.pipeline import Pipeline, Stage
 from rote.planning import GONE, frozen_result
-from rote.ports import Clock, Executor, Progress, Silence
+from rote.ports import Bounds, Clock, Executor, Progress, Silence
 from rote.pulse import Far
 from rote.record import Result, Run, StageOutcome
 from rote.results import Last, LastResults, inputs_of
@@ -28,7 +31,8 @@ from rote.runrecord import Begun, RunOutcome, RunRecord
 from rote.runs import Runs
 from rote.scheduling import Schedule
 from rote.stagekey import Inputs
-from rote.stagework import Failure, Stagework
+from rote.stagework import Failure, Stagework, label_of
+from rote.taking import Taking
 from rote.transactions import Transactions
 from rote.underway import Underway
 from rote.watching import Watching, undeclared
@@ -39,9 +43,9 @@ GRACE = 10.0
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """What a runner works with. `describe` makes the record of a run that begins now (asked at most once), and `begun`
-    is called when it is in the store;
+    is called when it is in the store; `resumes` are the runs that it goes on with;
     `companions` go along with each stage that is done, `done` is told when its result is in force, `joining` waits for
-    what others compute, `watching` sees what it reads."""
+    what others compute, `watching` sees what it reads, `taking` knows what DVC knows."""
 
     pipeline: Pipeline
     work: Stagework
@@ -53,12 +57,14 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     describe: Callable[[], Run]
     begun: Callable[[Begun], None] = lambda begun: None
+    resumes: frozenset[RunId] = frozenset()
     progress: Progress = msgspec.field(default_factory=Silence)
     grace: float = GRACE
     companions: Sequence[Companion] = ()
     done: Callable[[Item], None] = lambda item: None
     joining: Joining | None = None
     watching: Watching | None = None
+    taking: Taking | None = None
 
 
 class Runner:
@@ -77,10 +83,12 @@ class Runner:
         self._force = False
         self._failed = False
         self._makers: set[RunId] = set()  # of the results that were hit
+        self._parked: dict[str, Callable[[], Ended]] = {}  # what is to be done when there is room for it
+        self._gpus: dict[str, tuple[str, ...]] = {}
         self._underway = Underway(parts.grace)
         self._attempts = Attempts(
             parts.work, parts.executor, self._underway, parts.progress,
-            companions=parts.companions, watching=parts.watching,
+            companions=parts.companions, watching=parts.watching, chance=self._chance,
         )  # fmt: skip
         self._halting = Halting(self._events.put, self._underway, parts.progress.say)
         self._record = RunRecord(
@@ -110,7 +118,8 @@ class Runner:
         self._p.progress.start("running", len(order), "stages")
         try:
             with Interrupts(self._interrupted, self._events.descriptor), self._halting.until(deadline):
-                self._loop(Schedule(order, wanted, jobs=jobs), wanted, keep_going)
+                schedule = Schedule(order, wanted, jobs=jobs, room=self._room(order))
+                self._loop(schedule, wanted, keep_going)
                 for outcome in self._record.saved(self._outcomes):
                     self._note(outcome)
                 return self._record.finish(
@@ -132,6 +141,16 @@ class Runner:
             clock=self._p.clock, run=run, fresh=self._force, done=self._p.done,
         )  # fmt: skip
 
+    def _room(self, order: Sequence[str]) -> Room | None:
+        if not any(self._stages[name].resources.wanted for name in order):
+            return None
+        there = self._p.executor.capacity()
+        if any(self._stages[name].resources.memory for name in order):
+            unkept = self._p.executor.unbounded(Bounds(memory=1))
+            if unkept:
+                self._p.progress.say(unkept)
+        return Room(there.cpus, there.memory, there.gpus)
+
     # ---- what runs next ----------------------------------------------------------------------------------------
 
     def _loop(self, schedule: Schedule, wanted: Mapping[str, tuple[str, ...]], on: bool) -> None:
@@ -140,7 +159,7 @@ class Runner:
                 if turn.bad:
                     why = f"needs {', '.join(turn.bad)}"
                     self._settle(schedule, StageOutcome(stage=turn.stage, outcome="blocked", why=why))
-                elif outcome := self._begin(self._stages[turn.stage]):
+                elif outcome := self._begin(self._stages[turn.stage], schedule):
                     self._settle(schedule, outcome)
             if not schedule.busy:
                 break
@@ -164,11 +183,11 @@ class Runner:
     def _ending(self, keep_going: bool) -> bool:
         return bool(self._halting or self._trouble) or (self._failed and not keep_going)
 
-    def _begin(self, stage: Stage) -> StageOutcome | None:
-        """The outcome if nothing has to be done; otherwise a worker is started."""
+    def _begin(self, stage: Stage, schedule: Schedule) -> StageOutcome | None:
+        """The outcome if nothing has to be done; otherwise a worker is started, if there is room for it."""
         self._inline = True
         try:
-            work = self._prepared(stage)
+            work = self._parked.pop(stage.name, None) or self._prepared(stage)
         except Stopped:
             return StageOutcome(stage=stage.name, outcome="stopped", why="it was not started")
         except RoteError as e:
@@ -177,6 +196,10 @@ class Runner:
             self._inline = False
         if isinstance(work, StageOutcome):
             return work
+        if not schedule.admit(stage.name, stage.resources):
+            self._parked[stage.name] = work
+            return None
+        self._gpus[stage.name] = schedule.share(stage.name).gpus
         threading.Thread(target=self._worker, args=(stage, work), daemon=True).start()
         return None
 
@@ -184,15 +207,23 @@ class Runner:
         if stage.frozen:
             return self._frozen(stage)
         inputs = self._p.work.inputs(stage, self._made)
-        skip = self._force or stage.always_changed
         match = self._p.matching.find(inputs.key())
+        skip = self._force or stage.always_changed
+        if match.result is not None and match.result.run in self._p.resumes:
+            skip = False  # what a run did that this one goes on with is not done again
         result = None if skip else match.result
         if result is not None:
             self._check(stage, result)
+            unfit = self._p.work.unfit(stage, result)
+            if unfit:
+                return lambda: self._execute(stage, inputs, unfit, match.slot, replace=True)
             if self._p.work.in_place(result):
                 return self._hit(stage, result, inputs, match.slot)
             found = result
             return lambda: self._bring(stage, found, inputs, match.slot)
+        if self._p.taking and not skip and (made := self._p.taking.find(stage, inputs.params)):
+            known = made
+            return lambda: self._take(stage, inputs, known, match.slot)
         last = self._p.last.get(stage.name)
         decision = law.decide(
             stage.name, inputs, None, last=last.inputs if last else None, force=self._force,
@@ -200,7 +231,6 @@ class Runner:
         )  # fmt: skip
         self._record.begin()
         why = "; ".join(decision.why)
-        self._p.progress.say(f"{stage.name}: running ({why})")
         return lambda: self._execute(stage, inputs, why, match.slot)
 
     def _check(self, stage: Stage, result: Result) -> None:
@@ -230,7 +260,7 @@ class Runner:
 
     def _bring(self, stage: Stage, result: Result, inputs: Inputs | None, slot: StageKey | None) -> Ended:
         try:
-            self._attempts.say_aside(stage, self._p.work.bring(result, f"brought/{stage.name}"))
+            self._attempts.say_aside(stage, self._p.work.bring(result, f"brought/{stage_file(stage.name)}"))
         except Missing:
             if inputs is None:
                 raise
@@ -247,6 +277,7 @@ class Runner:
         slot = slot if slot != result.key else None
         with self._lock:
             self._made.update({path: ref.id for path, ref in result.outs.items()})
+            self._made.update(result.beside)
             self._makers.add(result.run)
         if inputs is not None:
             known = inputs_of(result) or inputs
@@ -258,12 +289,34 @@ class Runner:
             why=f"made by run {result.run}", starts=starts_of(inputs) if inputs is not None else {},
         )  # fmt: skip
 
-    def _execute(self, stage: Stage, inputs: Inputs, why: str, slot: StageKey | None) -> Ended:
+    def _take(self, stage: Stage, inputs: Inputs, known: Made, slot: StageKey | None) -> Ended:
+        """Make a result of what DVC knows the stage has left."""
+        assert self._p.taking is not None  # it found what is to be taken
+        begun = self._record.begin()
+        try:
+            places = self._p.taking.take(stage, known, label_of(begun.run.id, stage))
+            left = self._p.work.taken(stage)
+        except RoteError as e:
+            return self._execute(stage, inputs, taking.trouble(e), slot)
+        self._attempts.say_aside(stage, places)
+        with self._lock:
+            self._made.update(left.ids)
+        key = inputs.key()
+        outcome = msgspec.structs.replace(
+            done(stage, key, left, taking.why(known)), outcome="hit", exit_code=None
+        )
+        return Ended(
+            stage, outcome, item=Item(stage=stage.name, key=key, inputs=inputs, done=left, slot=slot)
+        )
+
+    def _execute(
+        self, stage: Stage, inputs: Inputs, why: str, slot: StageKey | None, *, replace: bool = False
+    ) -> Ended:
         begun = self._record.begin()
         task = Task(
             stage=stage, inputs=inputs, run=begun.run.id, why=why,
-            log=lambda data: begun.recorder.log(stage.name, data),
-            slot=slot, replace=self._force or stage.always_changed,
+            log=lambda data: begun.recorder.log(stage.name, data), gpus=self._gpus.get(stage.name, ()),
+            slot=slot, replace=replace or self._force or stage.always_changed,
         )  # fmt: skip
         while True:
             try:
@@ -281,6 +334,9 @@ class Runner:
             with self._lock:
                 self._made.update(ended.item.done.ids)
         return ended
+
+    def _chance(self) -> float:
+        return int(self._p.clock.token(4), 16) / 2**32
 
     # ---- in the main thread ------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import msgspec
 from rote import conditional
 from rote.encoding import with_check
 from rote.errors import BadName, Missing, StoreError, UsageError
-from rote.ids import RunId, TxnId, name, nearest, run_id, shown, stage_name
+from rote.ids import RunId, TxnId, name, nearest, run_id, shown, stage_name, stage_of_file
 from rote.livelog import LOG, Item, ask_key, live_prefix, now_key, unpack_now, unpack_segment
 from rote.pacing import FOLDER, Pace
 from rote.ports import Clock, ObjectStore
@@ -271,7 +271,11 @@ class Runs:
             names = sorted(os.listdir(folder))
         except OSError:
             return []  # made on another machine
-        return [(n.removesuffix(".log"), os.path.join(folder, n)) for n in names if n.endswith(".log")]
+        return [
+            (stage_of_file(n.removesuffix(".log")), os.path.join(folder, n))
+            for n in names
+            if n.endswith(".log")
+        ]
 
 
 def rest(path: str, start: int) -> Iterator[bytes]:

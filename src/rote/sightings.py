@@ -103,8 +103,10 @@ def is_source(path: str) -> bool:
 
 
 def declared(stage: Stage) -> tuple[str, ...]:
-    """What the stage names, and so is no finding: its deps, params files, lock files and outs."""
+    """What the stage names, and so is no finding: its deps, params files, lock files, outs and checkpoints."""
     paths = [*stage.deps, *(p.file for p in stage.params), *stage.locks, *(out.path for out in stage.outs)]
+    if stage.checkpoints:
+        paths.append(stage.checkpoints.path)
     return tuple(dict.fromkeys(paths))
 
 

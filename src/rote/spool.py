@@ -6,7 +6,7 @@ import os
 import threading
 
 from rote.errors import Corrupt, RoteError, StoreFull
-from rote.ids import stage_name
+from rote.ids import stage_file, stage_name
 from rote.livelog import LOG, Item
 from rote.redaction import Mask
 
@@ -114,7 +114,7 @@ class Spool:
         self.total += length
 
     def _path(self, stage: str) -> str:
-        return os.path.join(self.folder, f"{stage}.log")
+        return os.path.join(self.folder, f"{stage_file(stage)}.log")
 
     def _create(self, stage: str) -> int:
         if stage:  # what rote itself says has none

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from rote import metrics
+from rote import bounding, metrics
 from rote.data import Data
 from rote.errors import BadPath, ConfigError, Missing, RoteError, StageFailed, Unsaved
-from rote.ids import Digest, RunId, SnapshotId, nearest, shown
+from rote.ids import Digest, RunId, SnapshotId, nearest, shown, stage_file
 from rote.overriding import keys
 from rote.pipeline import Stage, Values
-from rote.ports import Executor, Exit, Files, Process, Workspace
+from rote.ports import Bounds, Executor, Exit, Files, Process, Workspace
 from rote.record import Result
 from rote.stagekey import Inputs, chosen, inputs
 
@@ -27,9 +27,11 @@ _LARGEST = 16 << 20
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """A stage whose command ended well. `changed` names a dep that was changed meanwhile, if any."""
+    """A stage whose command ended well. `beside` are the outs that the store does not keep; `changed` names a dep that
+    was changed meanwhile, if any."""
 
     ids: dict[str, SnapshotId]
+    beside: frozenset[str] = frozenset()
     metrics: dict[str, Any]
     seconds: float
     changed: str = ""
@@ -84,6 +86,13 @@ class Stagework:
         Raises StageFailed if a dep or a param is not there.
         """
         deps = {path: self._dep(stage, path, made) for path in stage.deps}
+        found = self.params(stage, made)
+        python = self._python(stage) if stage.python and self._python else ""
+        now = inputs(stage, deps, found, self._environment, locks=self._locks(stage), python=python)
+        return self._warmed(stage, now) if self._warmed and stage.warm else now
+
+    def params(self, stage: Stage, made: Collection[str]) -> dict[str, dict[str, Any]]:
+        """The stage's params: params file -> key -> value. Raises StageFailed if one is not there."""
         values = dict(self._values)
         for file in {param.file for param in stage.params}:
             if file not in values or file in made:
@@ -97,9 +106,7 @@ class Stagework:
                     where=str(stage.at),
                     next=f"did you mean {shown(near)}?" if near else f"write it into {param.file}",
                 )
-        python = self._python(stage) if stage.python and self._python else ""
-        now = inputs(stage, deps, found, self._environment, locks=self._locks(stage), python=python)
-        return self._warmed(stage, now) if self._warmed and stage.warm else now
+        return found
 
     def _locks(self, stage: Stage) -> dict[str, Digest]:
         found = {}
@@ -129,7 +136,7 @@ class Stagework:
         try:
             return self.data.identify(path).id
         except Missing as e:
-            pinned = self._workspace.pointer(path)
+            pinned = self._workspace.pointer(path) or self._workspace.kind(f"{path}.dvc")
             raise StageFailed(
                 f"the dep {shown(path, 200)} is not there",
                 where=str(stage.at),
@@ -189,13 +196,25 @@ class Stagework:
 
     def in_place(self, result: Result) -> bool:
         """Whether every out of the result lies in the working tree as it should."""
+        return all(self._is(path, ref.id) for path, ref in result.outs.items())
+
+    def _is(self, path: str, id: SnapshotId) -> bool:
         try:
-            return all(
-                self._workspace.kind(path) is not None and self.data.identify(path).id == ref.id
-                for path, ref in result.outs.items()
-            )
+            return self._workspace.kind(path) is not None and self.data.identify(path).id == id
         except BadPath:
             return False
+
+    def unfit(self, stage: Stage, result: Result) -> str:
+        """Why the result cannot stand for the stage although the key is the same, or nothing: an out that the store
+        does not hold, or one that the stage goes on from, is not as the result left it."""
+        for path, id in result.beside.items():
+            if not self._is(path, id):
+                return f"its out {path}, which is not kept in the store, is not as it was left"
+        for out in stage.outs:
+            ref = result.outs.get(out.path)
+            if out.persist and ref and self._workspace.kind(out.path) and not self._is(out.path, ref.id):
+                return f"its out {out.path}, from which it goes on, is not as it was left"
+        return ""
 
     def bring(self, result: Result, label: str) -> list[str]:
         """Bring the outs of a result from the store. What is saved nowhere is put aside; returns where that is.
@@ -215,7 +234,9 @@ class Stagework:
         """Make way for the stage's outs: what is saved is deleted, anything else is put aside; returns where it is."""
         aside = []
         for out in stage.outs:
-            if self._is_saved(out.path):
+            if out.persist:
+                self._workspace.own(out.path)
+            elif self._is_saved(out.path):
                 self._workspace.delete(out.path)
             else:
                 aside.append(self._workspace.put_aside(out.path, f"{label}/before"))
@@ -232,8 +253,9 @@ class Stagework:
             return False
 
     def put_aside(self, stage: Stage, label: str) -> list[str]:
-        """Put partial outs aside, so that nobody takes them for complete ones. Returns where they are."""
-        places = [self._workspace.put_aside(out.path, label) for out in stage.outs]
+        """Put partial outs aside, so that nobody takes them for complete ones. Returns where they are. One that the
+        stage goes on from stays."""
+        places = [self._workspace.put_aside(out.path, label) for out in stage.outs if not out.persist]
         return [place for place in places if place]
 
     # ---- doing it ----------------------------------------------------------------------------------------------
@@ -248,9 +270,12 @@ class Stagework:
         started: Callable[[Process], None],
         environment: Mapping[str, str] = {},
         cmd: Sequence[str] | None = None,
+        gpus: tuple[str, ...] = (),
+        grace: float = 10.0,
     ) -> Done:
         """Run the command, with `environment` besides what all stages get, and look at what it left. `started` gets the
-        process, to be able to stop it; `cmd` are the command lines, if they are not those of the stage.
+        process, to be able to stop it; `cmd` are the command lines, if they are not those of the stage; `gpus` are
+        those that it may use; if its time is over it has `grace` seconds to end.
 
         Raises Failure.
         """
@@ -262,14 +287,25 @@ class Stagework:
             del tail[:-_TAIL]
 
         cwd = os.path.normpath(os.path.join(self._workspace.root, stage.wdir))
-        env = {**self._environment, **environment}
-        process = executor.start(cmd or stage.cmd, cwd=cwd, env=env, output=output)
+        own = bounding.environment(stage.resources, gpus, self._environment)
+        env = {**self._environment, **own, **environment}
+        bounds = Bounds(timeout=stage.timeout, memory=stage.resources.memory or None, grace=grace)
+        process = executor.start(cmd or stage.cmd, cwd=cwd, env=env, output=output, bounds=bounds)
         started(process)
         exit = process.wait()
         if exit.stopped:
             raise Failure("stopped", exit=exit)
+        if exit.exceeded:
+            what, next = bounding.ended(stage, exit.exceeded, exit.code, exit.peak)
+            raise Failure(what + _last(bytes(tail)), next=next, exit=exit)
         if exit.code:
-            raise Failure(_said(exit.code, bytes(tail)), exit=exit)
+            raise Failure(_said(exit.code) + _last(bytes(tail)), exit=exit)
+        if exit.left:
+            raise Failure(
+                "a process that it started does not end, although it was killed: a disk does not answer",
+                exit=exit,
+                next="run again when the disk is there",
+            )
         try:
             return self._left(stage, found, exit)
         except (RoteError, OSError) as e:
@@ -283,12 +319,14 @@ class Stagework:
                 f"it ended with exit code 0, but did not make its out {', '.join(map(shown, missing))}",
                 next="make the command write it, or take it out of the stage",
             )
-        return Done(
-            ids={out.path: self.data.identify(out.path).id for out in stage.outs},
-            metrics=self.metrics(stage),
-            seconds=exit.seconds,
-            changed=self.changed_since(stage, found),
-        )
+        left = self.taken(stage)
+        return msgspec.structs.replace(left, seconds=exit.seconds, changed=self.changed_since(stage, found))
+
+    def taken(self, stage: Stage) -> Done:
+        """The outs that lie there, as if the stage had just made them. Raises Missing, StageFailed."""
+        ids = {out.path: self.data.identify(out.path).id for out in stage.outs}
+        beside = frozenset(out.path for out in stage.outs if not out.cache)
+        return Done(ids=ids, beside=beside, metrics=self.metrics(stage), seconds=0.0)
 
     def metrics(self, stage: Stage) -> dict[str, Any]:
         """Path -> content of each metrics file of the stage. Raises StageFailed."""
@@ -301,8 +339,12 @@ class Stagework:
                 try:
                     content = self._decode(out.path, data)
                 except ConfigError as e:
+                    if stage.of_dvc:
+                        continue
                     raise metrics.unreadable(e) from e
-                found[out.path] = metrics.checked(content, out.path)
+                found[out.path] = (
+                    metrics.numbers(content) if stage.of_dvc else metrics.checked(content, out.path)
+                )
         return found
 
 
@@ -310,12 +352,16 @@ def _related(one: str, two: str) -> bool:
     return one == two or one.startswith(two + "/") or two.startswith(one + "/")
 
 
-def _said(code: int, tail: bytes) -> str:
-    how = f"it was killed by signal {-code}" if code < 0 else f"exit code {code}"
+def _said(code: int) -> str:
+    return f"it was killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _last(tail: bytes) -> str:
+    """The last lines of a stage's output, each below the other."""
     lines = [line for line in tail.decode("utf-8", "replace").splitlines() if line.strip()][-10:]
-    return "\n".join([how, *(f"  | {line}" for line in lines)])
+    return "".join(f"\n  | {line}" for line in lines)
 
 
 def label_of(run: RunId, stage: Stage) -> str:
     """Below which name in `.rote/aside` a stage's things are put."""
-    return f"{run}/{stage.name}"
+    return f"{run}/{stage_file(stage.name)}"

@@ -16,6 +16,7 @@ class Underway:
         self._lock = threading.Lock()
         self._processes: dict[str, Process] = {}
         self._told = 0  # how often running stages were told to end
+        self._ending = threading.Event()
 
     @property
     def stages(self) -> list[str]:
@@ -42,12 +43,18 @@ class Underway:
             # A stage that starts at this moment is told either here or by `started`, never by both.
             self._told += 1
             told, processes = self._told, list(self._processes.values())
+        self._ending.set()
         for process in processes:
             process.stop(self.grace)
         return told
 
+    def pause(self, seconds: float) -> bool:
+        """Wait between two attempts at a stage. False if it was told to end meanwhile."""
+        return not self._ending.wait(min(seconds, threading.TIMEOUT_MAX))
+
     def kill(self) -> None:
         """Leave nothing running, whatever has happened."""
+        self._ending.set()
         with self._lock:
             processes = list(self._processes.values())
         for process in processes:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import msgspec
 
 from rote.ids import RunId, StageKey
+from rote.record import Found
 from rote.snapshot import SnapshotRef
 
 
@@ -19,6 +20,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     run: RunId
     nonce: str
     """Random: two checkpoints of one content are two."""
+    found: Found | None = None
+    """What the stage had been found to read besides its deps; it goes on only where that is the same."""
 
 
 class Checkpoints(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,6 +27,13 @@ class Vigil:
         self._etag: str | None = None
         self._changed = clock.monotonic()
 
+    def glance(self) -> Sign | None:
+        """The newest sign of life, with one request."""
+        found = conditional.look(self._store, now_key(self._id))
+        if found is not None:
+            self.sign = unpack_now(found.data, now_key(self._id)).sign
+        return self.sign
+
     def look(self) -> bool:
         """Look for a sign of life. True if there was something new. Raises StoreError."""
         found = conditional.look(self._store, now_key(self._id))

@@ -24,7 +24,7 @@ from rote.errors import BadName, Missing, StageFailed, Unknown
 from rote.ids import RunId, StageKey, run_id, shown
 from rote.pipeline import Stage, Warm
 from rote.ports import Landing, ObjectStore, Process
-from rote.record import Result, Run, StageOutcome, Version
+from rote.record import Found, Result, Run, StageOutcome, Version
 from rote.snapshot import FILE, SnapshotRef
 from rote.snapshots import Snapshots
 from rote.stagekey import Inputs
@@ -72,7 +72,7 @@ class _Warmed:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = environment
 
-    def started(self, process: Process) -> None:
+    def started(self, process: Process, found: Callable[[], Found]) -> None:
         """There is nothing to watch."""
 
 
@@ -89,9 +89,9 @@ class Warming:
         snapshots: Snapshots,
         models: Models,
         result: Callable[[StageKey], Result | None],
+        *,
         landing: Callable[[str], Landing],
         remove: Callable[[str], None],
-        *,
         project: str,
         folder: str,
         commit: Callable[[], str],
@@ -112,7 +112,7 @@ class Warming:
 
     def warmed(self, stage: Stage, inputs: Inputs) -> Inputs:
         """The inputs with what the stage begins from. One GET for a stage with warm starts, and one more for each
-        earlier result that is looked at. Raises StageFailed where a version that is named by its number is not there."""
+        earlier result that is looked at. Raises StageFailed where a version named by its number is not there."""
         if not stage.warm:
             return inputs
         starts = self._starts(stage, inputs.key())
@@ -193,13 +193,9 @@ class Warming:
         for _ in range(_ATTEMPTS):
             known, etag = self._read(task.stage)
             others = [b for b in known.begun if b.base != base]
-            if (
-                len(others) < len(known.begun)
-                and known.begun[0].base == base
-                and known.begun[0].starts == starts
-            ):
-                if known.begun[0].result == mine.result:
-                    return
+            first = known.begun[0] if known.begun else None
+            if first is not None and (first.base, first.result, first.starts) == (base, mine.result, starts):
+                return
             body = Starts(stage=task.stage.name, begun=[mine, *others][:_KEPT], nonce=secrets.token_hex(8))
             key = starts_key(self._project, task.stage.name)
             if conditional.put(self._store, key, with_check(body), etag).etag is not None:
@@ -231,8 +227,7 @@ class Warming:
         self._remove(place)
         aside = f"{place}.{os.getpid()}"
         with open(aside, "wb") as file:
-            for part in self._snapshots.read(self._snapshots.record(ref), FILE):
-                file.write(part)
+            file.writelines(self._snapshots.read(self._snapshots.record(ref), FILE))
         os.replace(aside, place)
 
 

@@ -18,7 +18,7 @@ from rote.ports import Files, Workspace
 from rote.record import Found, Listed, Sought
 from rote.sightings import SEPARATOR, Seen
 
-STRACE, OFF = "strace", "off"
+PYTHON, STRACE, OFF = "python", "strace", "off"
 _LONGEST = 100_000
 """Bytes that a variable of a process may have (Linux: 131,072)."""
 
@@ -161,9 +161,17 @@ class Watching:
             return Findings()
         return self._judged(watch, seen)
 
+    def so_far(self, watch: Watch) -> Found:
+        """What a stage that is under way, or was cut, was found to read. Of one that is traced nothing is known before
+        its end."""
+        if watch.stage.trace != PYTHON:
+            return Found()
+        seen = self._seen(watch, keep=True)
+        return (self._judged(watch, seen).found if seen else None) or Found()
+
     # ---- notes -------------------------------------------------------------------------------------------------
 
-    def _seen(self, watch: Watch) -> Seen | None:
+    def _seen(self, watch: Watch, *, keep: bool = False) -> Seen | None:
         try:
             names = sorted(os.listdir(watch.folder))
         except FileNotFoundError:
@@ -188,7 +196,8 @@ class Watching:
                     next="allow ptrace (in a container: `--cap-add SYS_PTRACE`), or remove `trace: strace`",
                 )
             log.add_to(seen, self._roots)
-        clean(watch.folder)
+        if not keep:
+            clean(watch.folder)
         return seen
 
     def _cwd(self, stage: Stage) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rote.checkpoints import CheckpointStore
     from rote.data import Data
     from rote.delivery import Delivery
+    from rote.dvcwiring import DvcWiring
     from rote.gc import Garbage
     from rote.guarantees import Guarantees
     from rote.ids import RunId, SnapshotId
@@ -264,6 +265,17 @@ class Wiring:
         return Files(self.root, self.cache)
 
     @cached_property
+    def dvc(self) -> DvcWiring | None:
+        """What reads DVC's files; None in a project whose stages are rote's own."""
+        if not self.pipeline.dvc:
+            return None
+        from rote.dvcwiring import DvcWiring  # on demand
+
+        return DvcWiring(
+            self.root, self.cache, workspace=self.workspace, pipeline=self.pipeline, progress=self.progress
+        )
+
+    @cached_property
     def matching(self) -> Matching:
         from rote.matching import Matching  # on demand
 
@@ -304,6 +316,7 @@ class Wiring:
             clock=self.clock,
             progress=self.progress,
             resumes=resumes,
+            holds=self.matching.still,
         )
 
     def _checkpoint_folder(self, path: str) -> CheckpointFolder:

@@ -35,8 +35,10 @@ LAWS = {
     "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "gates", "versions", "readback",
     "shuffling",
     "query", "querysql", "pickles", "redaction", "rooted", "metrics", "retention", "mirroring", "planes", "tensors",
-    "usage", "dvcsums", "ignoring", "pacing", "completeness",
+    "usage", "dvcsums", "ignoring", "pacing", "resuming", "completeness",
     "scheduling",
+    "bounding",
+    "logcut",
 }  # fmt: skip
 PORTS = {"ports", "foreignports"}
 SERVICES = {
@@ -54,6 +56,8 @@ SERVICES = {
     "underway",
     "attempt",
     "runrecord",
+    "trying",
+    "fitting",
 }  # fmt: skip
 ADAPTERS = {"stores", "executors", "worktree", "landing", "machine", "vcs", "clock", "dvc"}
 WIRING = {
@@ -64,12 +68,25 @@ WIRING = {
     "founded",
     "revisions",
     "operating",
+    "auditing",
+    "controlling",
+    "detaching",
     "exchanging",
     "reaching",
     "spending",
     "dvcwiring",
 }
-FACES = {"calling", "checkmark", "cli", "client", "filesystem", "torchdata", "__init__", "__main__"}
+FACES = {
+    "calling",
+    "checkmark",
+    "cli",
+    "client",
+    "detached",
+    "filesystem",
+    "torchdata",
+    "__init__",
+    "__main__",
+}
 SIDE = {"testing"}
 FLOOR = {
     **dict.fromkeys(WORDS, 0),

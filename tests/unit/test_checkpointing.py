@@ -45,7 +45,7 @@ class Started:
     def along(self, task: Task) -> Iterator[Started]:
         yield self
 
-    def started(self, process: Any) -> None:
+    def started(self, process: Any, found: Any) -> None:
         self.pid = process.pid
 
 

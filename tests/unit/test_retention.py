@@ -65,6 +65,38 @@ def test_a_result_stays_with_the_run_that_made_it_or_within_the_grace_period() -
     assert kept(roots, keep_last=0, grace=0.0) == [RUN.format(1), "made"]
 
 
+def checkpoints(key: str, run: str, txn: TxnId = OLD) -> Standing:
+    return Standing(f"checkpoints/aa/{key}", txn, {"run": run, "stage": "train", "key": key})
+
+
+def test_checkpoints_wait_for_a_result_and_go_with_it_or_with_their_run() -> None:
+    roots = [
+        run(1),
+        run(2, tags={"a": "b"}),
+        checkpoints("one", RUN.format(1)),
+        checkpoints("two", RUN.format(2)),
+    ]
+    assert kept(roots) == [RUN.format(1), RUN.format(2), "one", "two"]
+    assert kept(roots, keep_last=0) == [RUN.format(2), "two"]
+    done = [*roots, result("two", RUN.format(2))]
+    assert kept(done) == [RUN.format(1), RUN.format(2), "one", "two"]
+    assert [
+        r for r in decide(done, Rules(repository="here"), frozenset(), NOW) if r.key == "checkpoints/aa/two"
+    ][0].why == ("its stage has a result")
+    fresh = [run(1), checkpoints("new", RUN.format(1), txn=NEW)]
+    assert kept(fresh, keep_last=0) == ["new"]
+
+
+@pytest.mark.parametrize("state", ["running", "paused"])
+def test_checkpoints_of_a_run_under_way_stay_although_there_is_a_result(state: str) -> None:
+    """It is being done again, by force."""
+    under_way = Standing("runs/20261110-100000-abcdef/record", NEW, {"state": state})
+    roots = [under_way, checkpoints("key", "20261110-100000-abcdef"), result("key")]
+    found = {v.key: v.keep for v in decide(roots, Rules(keep_last=0, repository="here"), frozenset(), NOW)}
+    assert found["checkpoints/aa/key"]
+    assert found["runs/20261110-100000-abcdef/record"]
+
+
 def test_data_goes_only_when_asked_for_and_pinned_nowhere() -> None:
     roots = [
         data("pinned"),

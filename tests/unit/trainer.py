@@ -52,7 +52,7 @@ while state["step"] < last:
     if state["step"] in pauses and not os.path.exists(f"passed-{state['step']}"):
         open(f"passed-{state['step']}", "w").close()
         with open("up", "w") as f:
-            f.write(f"{state['step']}\n")
+            f.write(f"{state['step']} {os.getpid()}\n")
         signal.sigwait([signal.SIGTERM])
         save()
         sys.exit(143)

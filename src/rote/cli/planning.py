@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+
 import click
 
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count, table
-from rote.plan import Decision
+from rote.plan import Decision, Why
 
 
 @click.command()
@@ -37,6 +40,33 @@ def _row(decision: Decision) -> list[str]:
     return [decision.stage, would, "; ".join(decision.why)]
 
 
+def _held_against(why: Why) -> Iterator[str]:
+    """Everything that a hit was held against, by name and value."""
+    if why.inputs is not None:
+        inputs = why.inputs
+        yield f"command: {_commands(inputs.cmd)}" + (f" (in {inputs.wdir})" if inputs.wdir != "." else "")
+        yield from (f"dep {path}: {id[:12]}" for path, id in inputs.deps.items())
+        for file, values in inputs.params.items():
+            yield from (f"param {file}:{key}: {_short(value)}" for key, value in values.items())
+        yield from (f"env {name}: {inputs.env_shown.get(name, 'not set')}" for name in inputs.env)
+        yield from (f"lock file {path}: {digest[:12]}" for path, digest in inputs.locks.items())
+        parts = {"image": inputs.image, "python": inputs.python, "trace": inputs.trace}
+        yield from (f"{name}: {value}" for name, value in parts.items() if value)
+    if why.found is not None:
+        for path, digest in why.found.files.items():
+            yield f"reads {path}: {digest[:12]}" if digest else f"looks for {path}: not there"
+        yield from (
+            f"lists {path}: {len(folder.names or ())} names" for path, folder in why.found.folders.items()
+        )
+        for path, modules in why.found.modules.items():
+            yield f"imports from {path}: {', '.join(modules.there) or 'nothing'}"
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
 def _commands(commands: object) -> str:
     """The command lines of a stage as they stand in rote.yaml."""
     return "\n            ".join(map(str, commands)) if isinstance(commands, list | tuple) else str(commands)
@@ -60,5 +90,8 @@ def why_command(ctx: click.Context, stage: str, json_: bool) -> None:
         click.echo(f"  {change}")
         if change.kind == "command":
             click.echo(f"    before: {_commands(change.old)}\n    now:    {_commands(change.new)}")
-    if found.compared_with:
+    if decision.verdict == "hit":
+        for line in _held_against(found):
+            click.echo(f"  {line}")
+    elif found.compared_with:
         click.echo(f"  compared with the result of run {found.compared_with}, made {found.made}")

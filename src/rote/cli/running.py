@@ -7,8 +7,12 @@ import click
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count, seconds, size
 from rote.cli.tagging import tags_of
+from rote.detaching import Started
 from rote.record import StageOutcome
+from rote.runrecord import RunOutcome
 
+EXITS = {"stopped": 130, "paused": 75}
+"""Exit codes of runs that neither finished nor failed."""
 MOST = 20
 """In a pipeline of more stages than this, hits are only counted."""
 
@@ -30,7 +34,14 @@ MOST = 20
 )
 @click.option("--strict", is_flag=True, help="A stage that reads data which it does not name fails.")
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Put a tag on the run.")
-@click.option("--no-wait", is_flag=True, help="Fail if another run is at work in this tree.")
+@click.option("--deadline", metavar="TIME", help="Pause in time to be over by then: 5h30m, 18:30.")
+@click.option("--detach", is_flag=True, help="In the background; print the run's id.")
+@click.option(
+    "--no-wait",
+    is_flag=True,
+    help="Fail if another run is at work in this tree, or computes a stage elsewhere.",
+)
+@click.option("--attach", is_flag=True, help="Show what a stage writes that another run computes.")
 @click.option("--json", "json_", is_flag=True, help="The outcome as JSON.")
 @click.pass_context
 def run_command(
@@ -43,16 +54,50 @@ def run_command(
     cold: bool,
     strict: bool,
     tags: tuple[str, ...],
+    deadline: str | None,
+    detach: bool,
     no_wait: bool,
+    attach: bool,
     json_: bool,
 ) -> None:
     """Run the pipeline, or what STAGES need: only what must run."""
     here = project(ctx)
+    command = " ".join(["rote", "run", *_typed(ctx)])
+    if detach:
+        background = here.start(
+            *stages, set=overrides, jobs=jobs, force=force, keep_going=keep_going, strict=strict, cold=cold,
+            tags=tags_of(tags), deadline=deadline, command=command,
+        )  # fmt: skip
+        started(background, json_)
+        return
     outcome = here.run(
         *stages, set=overrides, jobs=jobs, force=force, keep_going=keep_going, strict=strict, cold=cold,
-        tags=tags_of(tags), wait=not no_wait,
-        command=" ".join(["rote", "run", *_typed(ctx)]),
+        tags=tags_of(tags), wait=not no_wait, attach=_shown if attach else None, deadline=deadline, command=command,
     )  # fmt: skip
+    ended(ctx, outcome, json_)
+
+
+def _shown(data: bytes) -> None:
+    """What a stage elsewhere writes goes where progress is told."""
+    import sys  # only for who attaches
+
+    sys.stderr.buffer.write(data)
+    sys.stderr.flush()
+
+
+def started(run: Started, json_: bool) -> None:
+    """Tell of a run in the background."""
+    if json_:
+        as_json(run)
+    elif run.recorded:
+        click.echo(run.run)
+        click.echo(f"  next: rote logs -f {run.run}, rote stop {run.run}", err=True)
+    else:
+        click.echo(f"nothing to do: as in run {run.run}", err=True)
+
+
+def ended(ctx: click.Context, outcome: RunOutcome, json_: bool) -> None:
+    """Tell of a run that is over, and end with its exit code."""
     if json_:
         as_json(outcome)
     else:
@@ -74,8 +119,11 @@ def run_command(
                 f"  next: `rote logs {outcome.run.id}` has what the stages wrote; every result made is kept",
                 err=True,
             )
+        elif outcome.run.state in ("stopped", "paused") and outcome.recorded:
+            why = outcome.run.error.partition("\n")[0]
+            click.echo(f"  {why}; next: `rote resume {outcome.run.id}` goes on with it", err=True)
     if not outcome.ok:
-        ctx.exit(130 if outcome.run.state == "stopped" else 1)
+        ctx.exit(EXITS.get(outcome.run.state, 1))
 
 
 def _typed(ctx: click.Context) -> list[str]:

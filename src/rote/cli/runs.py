@@ -145,12 +145,15 @@ def compare_command(ctx: click.Context, runs: tuple[str, ...], all_: bool, json_
 @click.command()
 @click.argument("run")
 @click.option("--stage", metavar="NAME", help="Of one stage only.")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the run is over.")
 @click.pass_context
-def logs_command(ctx: click.Context, run: str, stage: str | None) -> None:
+def logs_command(ctx: click.Context, run: str, stage: str | None, follow: bool) -> None:
     """Print what the stages of RUN wrote."""
     out = sys.stdout.buffer
-    for piece in project(ctx).logs(run, stage=stage):
+    for piece in project(ctx).logs(run, stage=stage, follow=follow):
         out.write(piece)
+        if follow:
+            out.flush()
     out.flush()
 
 

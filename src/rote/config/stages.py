@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from rote.config import environment, places, warm
+from rote.config import environment, limiting, places, warm
 from rote.config.checkpoints import read as checkpoint_rule
 from rote.config.nodes import Node
 from rote.config.params import SUFFIXES
@@ -49,13 +49,14 @@ def read(name: str, section: Section, folder: str = ".", *, dvc: bool = False) -
         cmd=_commands(section),
         deps=_deps(section, wdir),
         warm=warm.read(section, wdir),
-        params=_params(section, wdir),
+        params=_params(section, wdir, dvc),
         outs=tuple(_outs(section, wdir, dvc)),
         frozen=section.flag("frozen"),
         always_changed=section.flag("always_changed"),
         wdir=wdir,
         **environment.read(section, wdir),
         checkpoints=checkpoint_rule(section, wdir),
+        **limiting.read(section),
         desc=section.text("desc"),
         at=at,
     )
@@ -141,7 +142,7 @@ def _option(section: Section, place: str, node: Node, dvc: bool) -> tuple[str, d
     return str(text), meant
 
 
-def _params(section: Section, wdir: str) -> tuple[Param, ...]:
+def _params(section: Section, wdir: str, dvc: bool) -> tuple[Param, ...]:
     found: dict[Param, None] = {}
     for place, node in section.items("params", "params"):
         if isinstance(node.value, dict):
@@ -150,7 +151,7 @@ def _params(section: Section, wdir: str) -> tuple[Param, ...]:
             continue
         text = section.string(place, node, "text (a param) or a mapping of a file to its params")
         file, colon, key = text.partition(":")
-        if not colon:
+        if not colon or dvc:  # to DVC a colon is a part of the key
             file, key = DEFAULT_FILE, text
         found[Param(_file(file, wdir, section.at(place, node)), key.strip())] = None
     return tuple(found)

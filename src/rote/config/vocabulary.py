@@ -30,6 +30,40 @@ _ENVIRONMENT: Final = {
     },
     "additionalProperties": False,
 }
+_DURATION: Final = {"type": ["string", "number"]}
+_RETRIES: Final = {
+    "oneOf": [
+        {"type": "integer", "minimum": 0, "maximum": 1000},
+        {
+            "type": "object",
+            "properties": {
+                "times": {"type": "integer", "minimum": 0, "maximum": 1000},
+                "backoff": _DURATION,
+                "longest": _DURATION,
+                "on": {
+                    "type": "array",
+                    "items": {
+                        "oneOf": [
+                            {"type": "integer", "minimum": 1, "maximum": 255},
+                            {"enum": ["signal", "timeout", "memory"]},
+                        ]
+                    },
+                },
+            },
+            "required": ["times"],
+            "additionalProperties": False,
+        },
+    ]
+}
+_RESOURCES: Final = {
+    "type": "object",
+    "properties": {
+        "cpus": {"type": "number", "exclusiveMinimum": 0},
+        "memory": {"oneOf": [{"type": "integer", "minimum": 1}, {"type": "string", "minLength": 1}]},
+        "gpus": {"type": "integer", "minimum": 0},
+    },
+    "additionalProperties": False,
+}
 _CHECKPOINTS: Final = {
     "oneOf": [
         {"type": "string", "minLength": 1},
@@ -87,6 +121,12 @@ STAGE: Final[dict[str, tuple[dict[str, Any], str]]] = {
         _CHECKPOINTS,
         "The folder that the command writes checkpoints into; or its path, how many to keep, and how often to take one.",
     ),
+    "timeout": (_DURATION, "How long the command may run, such as 30m; then it is ended, and has failed."),
+    "retries": (
+        _RETRIES,
+        "How often it is tried again after a failure that may go away; or times, backoff, on.",
+    ),
+    "resources": (_RESOURCES, "What it takes of the machine: cpus, memory and gpus."),
     "desc": ({"type": "string"}, "What the stage is for, for people."),
     "vars": (_VARS, "Values that this stage's templates may name: FILE, FILE:KEY,KEY, or a mapping."),
     "matrix": (

@@ -155,8 +155,10 @@ class Objects:
         except NotFound:
             return False
         with open(to, "wb") as out:
-            for start in range(0, size, _FETCHED):
-                out.write(store.get_range(name, start, min(_FETCHED, size - start)))
+            out.writelines(
+                store.get_range(name, start, min(_FETCHED, size - start))
+                for start in range(0, size, _FETCHED)
+            )
         return True
 
     def _store(self, remote: Remote) -> ObjectStore:

@@ -47,6 +47,21 @@ def holder(file: str) -> Holder | None:
         return None
 
 
+def worker(file: str) -> int | None:
+    """The number of the process that holds the lock, 0 if it has not said so; None if nobody does."""
+    try:
+        descriptor = os.open(file, os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        if _take(descriptor, block=False, shared=True):
+            return None
+    finally:
+        os.close(descriptor)
+    who = holder(file)
+    return who.pid if who else 0
+
+
 def _host() -> str:
     return os.environ.get("COMPUTERNAME", "?") if sys.platform == "win32" else os.uname().nodename
 
@@ -94,7 +109,7 @@ def _note(descriptor: int, command: str) -> None:
         os.write(descriptor, line)
 
 
-def _take(descriptor: int, *, block: bool) -> bool:
+def _take(descriptor: int, *, block: bool, shared: bool = False) -> bool:
     if sys.platform == "win32":
         os.lseek(descriptor, 0, os.SEEK_SET)
         while True:
@@ -106,7 +121,8 @@ def _take(descriptor: int, *, block: bool) -> bool:
                     return False
     else:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if block else fcntl.LOCK_NB))
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(descriptor, kind | (0 if block else fcntl.LOCK_NB))
         except BlockingIOError:
             return False
         return True

@@ -14,7 +14,7 @@ from rote.errors import BadPath, Missing
 from rote.ids import shown
 from rote.pointer import Pointer
 from rote.snapshot import SnapshotRef
-from rote.worktree import lock, pointers
+from rote.worktree import lock, owning, pointers
 from rote.worktree.places import Places, delete, delete_quietly, trouble
 from rote.worktree.scan import kind_of, refusal
 from rote.worktree.sinks import Edit, Whole
@@ -130,6 +130,10 @@ class Workspace:
             raise trouble(e, path) from e
         return place
 
+    def own(self, path: str) -> None:
+        """See `ports.Workspace`."""
+        owning.own(self._places.full(path))
+
     def bases(self, path: str) -> list[SnapshotRef]:
         """The snapshots that rote put or saved at the path, newest last; none if the cache was deleted."""
         try:
@@ -171,6 +175,10 @@ class Workspace:
     ) -> AbstractContextManager[None]:
         """Be the only process at work in this tree; `say` who is, and wait, or raise Locked."""
         return lock.held(os.path.join(self._places.own, "lock"), command, wait=wait, say=say)
+
+    def worker(self) -> int | None:
+        """The number of the process at work in this tree, 0 if it does not say; None if there is none."""
+        return lock.worker(os.path.join(self._places.own, "lock"))
 
 
 def _move(full: str, to: str) -> None:

@@ -7,8 +7,8 @@ here may break a stage or write to its output: what goes wrong is a note, and ro
 has not loaded already.
 
 Notes are lines, `KIND NUMBERS PATH`, in a file of their own for each process: `R` read (mtime, ctime, inode, size of
-the file at that moment), `N` opened for reading but not there, `W` opened for writing, `L` a folder listed, `I` a module
-sought in the folders that follow, `E` an error. See rote.sightings.
+the file at that moment), `N` opened for reading but not there, `W` opened for writing, `L` a folder listed, `I` a
+module sought in the folders that follow, `E` an error. See rote.sightings.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class _Notes:
         self.exactly = frozenset(never)
         self.seen: set[object] = set()
         self.sought: set[str] = set()
+        self.folders: dict[str, str] = {}
         self.held: list[str] = []
         self.count = 0
         self.busy = False
@@ -120,6 +121,13 @@ class _Notes:
 
     def opened(self, args: tuple[object, ...]) -> None:
         path, mode, flags = args[0], args[1], args[2]
+        if (
+            type(path) is str
+            and path.startswith("/")
+            and not path.startswith(self.roots)
+            and "/.." not in path
+        ):
+            return  # most of all files, and the reason why this line comes first
         key = (path, mode, flags)
         if key in self.seen:
             return
@@ -210,14 +218,19 @@ class _Notes:
             where = getattr(sys.modules.get(package), "__path__", ())
         if not isinstance(where, list | tuple):
             where = list(where) if hasattr(where, "__iter__") else []  # a namespace package's path
-        folders = []
-        for each in where:
-            if isinstance(each, str):
-                full = os.path.normpath(os.path.join(os.getcwd(), each))
-                if full + "/" in self.roots or self.inside(full) is not None:
-                    folders.append(full)
+        folders = [full for each in where if isinstance(each, str) and (full := self.folder_of(each))]
         if folders:
             self.note("I", (), _SEP.join([last, *folders]), False)
+
+    def folder_of(self, entry: str) -> str:
+        """An entry of an import path as an absolute path, if it is a folder of the project that matters."""
+        known = self.folders.get(entry)
+        if known is None:
+            full = os.path.normpath(os.path.join(os.getcwd(), entry))
+            known = full if full + "/" in self.roots or self.inside(full) is not None else ""
+            if entry.startswith("/"):  # what another means changes with the current folder
+                self.folders[entry] = known
+        return known
 
     def started(self, args: tuple[object, ...]) -> None:
         program, words = args[0], args[1]

@@ -1,0 +1,188 @@
+"""Audit of hits: a stage that has a result is done once more, elsewhere, and what comes out is compared."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import closing
+from typing import Any
+
+import msgspec
+
+from rote.data import HERE
+from rote.errors import RoteError, UsageError
+from rote.executors.local import LocalExecutor
+from rote.graph import stage_of
+from rote.ids import RunId, shown
+from rote.operating import Operating
+from rote.outcomes import text_of
+from rote.pipeline import Stage
+from rote.ports import Process
+from rote.record import Result
+from rote.snapshot import FILE, SnapshotRef
+from rote.stagework import Done
+from rote.wiring import Wiring
+
+SAME, DIFFERS, FAILED = "same", "differs", "failed"
+_OWN = frozenset([".git", ".rote", "__pycache__", "node_modules"])
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """What was made otherwise: a file of an out (`path`), or a metric (`path:key`) with both values."""
+
+    name: str
+    was: Any = None
+    now: Any = None
+
+
+class Audited(msgspec.Struct, frozen=True, kw_only=True):
+    """A stage that was done again. `verdict` is `same`, `differs` (the stage is nondeterministic, or its result was
+    made from something that rote does not know of) or `failed` (it could not be done again, and `why`)."""
+
+    stage: str
+    verdict: str
+    run: RunId
+    """The run that made the result."""
+    differences: list[Difference] = []
+    why: str = ""
+
+
+class Auditing:
+    """Audits the hits of one project. Nothing in its working tree or its store is changed."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._w = wiring
+        self._stages = wiring.pipeline.stages
+
+    def audit(self, targets: Collection[str] = (), *, sample: int | None = None) -> list[Audited]:
+        """Do `targets` again (none: every stage that is a hit), or `sample` of them by chance. Raises UsageError for
+        one that is no hit, StoreError."""
+        hits = Operating(self._w).hits()
+        for target in targets:
+            name = stage_of(self._stages, target)
+            if name not in hits:
+                raise UsageError(
+                    f"the stage {shown(name)} has no result to compare with", next=f"rote run {name}"
+                )
+        wanted = [
+            name for name in hits if not targets or name in {stage_of(self._stages, t) for t in targets}
+        ]
+        if sample is not None and sample < len(wanted):
+            chosen = set(random.Random(self._w.clock.token(8)).sample(wanted, sample))
+            wanted = [name for name in wanted if name in chosen]
+        made = {path: ref for result in hits.values() for path, ref in result.outs.items()}
+        self._w.progress.start("auditing", len(wanted), "stages")
+        try:
+            return [self._again(self._stages[name], hits[name], made) for name in wanted]
+        finally:
+            self._w.progress.done()
+
+    def _again(self, stage: Stage, result: Result, made: Mapping[str, SnapshotRef]) -> Audited:
+        self._w.progress.say(f"{stage.name}: once more")
+        try:
+            with tempfile.TemporaryDirectory(prefix="rote-audit-", ignore_cleanup_errors=True) as folder:
+                root = os.path.realpath(folder)
+                other = self._laid(root, stage, result, made)
+                left = self._done(other, stage)
+                differences = [*self._outs(other, result, left), *_metrics(result.metrics, left.metrics)]
+        except (RoteError, OSError) as e:
+            why = text_of(e) if isinstance(e, RoteError) else f"{e.filename}: {e.strerror}"
+            return Audited(stage=stage.name, verdict=FAILED, run=result.run, why=why)
+        finally:
+            self._w.progress.step()
+        verdict = DIFFERS if differences else SAME
+        return Audited(stage=stage.name, verdict=verdict, run=result.run, differences=differences)
+
+    # ---- elsewhere ---------------------------------------------------------------------------------------------
+
+    def _laid(self, root: str, stage: Stage, result: Result, made: Mapping[str, SnapshotRef]) -> Wiring:
+        """A folder with all that the stage needs: its deps, what it was found to read, and the project's other files,
+        without anything that a stage makes."""
+        outs = {out.path for each in self._stages.values() for out in each.outs}
+        found = [path for path, digest in (result.found.files if result.found else {}).items() if digest]
+        params = [param.file for each in self._stages.values() for param in each.params]
+        said = [*self._w.pipeline.files, *self._w.pipeline.named]
+        for path in dict.fromkeys([*self._files(outs), *said, *params, *stage.locks, *found]):
+            _copy(os.path.join(self._w.root, path), os.path.join(root, path))
+        os.makedirs(os.path.join(root, stage.wdir), exist_ok=True)
+        os.makedirs(os.path.join(root, ".rote", "cache"))
+        other = Wiring(root, store=self._w.settings.store.value, progress=self._w.progress, cwd=root)
+        for path in stage.deps:
+            if path in made:
+                other.data.bring(path, made[path])
+            else:
+                _copy(os.path.join(self._w.root, path), os.path.join(root, path))
+        return other
+
+    def _files(self, outs: Collection[str]) -> Iterable[str]:
+        """The project's files that are not data: those that git tracks, or without git all that lie there."""
+        git = self._w.git
+        names = git.ls_files() if git.present else list(_walked(self._w.root))
+        data = {path for path, _ in self._w.workspace.pointers()}
+        return (name for name in names if not _within(name, outs) and not _within(name, data))
+
+    def _done(self, other: Wiring, stage: Stage) -> Done:
+        process: list[Process] = []
+        work = Operating(other).work()
+        for out in stage.outs:
+            os.makedirs(os.path.dirname(os.path.join(other.root, out.path)), exist_ok=True)
+        with closing(LocalExecutor()) as executor:
+            try:
+                inputs = work.inputs(stage, {})
+                return work.execute(stage, inputs, executor, log=lambda data: None, started=process.append)
+            finally:
+                for each in process:
+                    each.stop(0)
+
+    # ---- comparing ---------------------------------------------------------------------------------------------
+
+    def _outs(self, other: Wiring, result: Result, left: Done) -> Iterable[Difference]:
+        for path, ref in result.outs.items():
+            if left.ids[path] != ref.id:
+                changed = other.data.changes(path, ref, HERE).changes()
+                names = [path if change.path == FILE else f"{path}/{change.path}" for change in changed]
+                yield from (Difference(name) for name in names or [path])
+
+
+def _metrics(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[Difference]:
+    old, new = dict(_flat(was)), dict(_flat(now))
+    for name in dict.fromkeys([*old, *new]):
+        if old.get(name) != new.get(name):
+            yield Difference(name, old.get(name), new.get(name))
+
+
+def _flat(values: Mapping[str, Any], above: str = "", joint: str = ":") -> Iterable[tuple[str, Any]]:
+    for key, value in values.items():
+        name = f"{above}{key}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, name + joint, ".")
+        else:
+            yield name, value
+
+
+def _walked(root: str) -> Iterable[str]:
+    for folder, folders, files in os.walk(root):
+        folders[:] = [
+            f for f in folders if f not in _OWN and not os.path.exists(os.path.join(folder, f, "pyvenv.cfg"))
+        ]
+        yield from (os.path.relpath(os.path.join(folder, name), root) for name in files)
+
+
+def _within(path: str, places: Collection[str]) -> bool:
+    while path:
+        if path in places:
+            return True
+        path = path.rpartition("/")[0]
+    return False
+
+
+def _copy(source: str, target: str) -> None:
+    """A file or folder with its modes; what is gone meanwhile, or is neither, is left out."""
+    if os.path.isdir(source):
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    elif os.path.isfile(source):
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        shutil.copy2(source, target)
