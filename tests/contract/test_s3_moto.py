@@ -7,7 +7,9 @@ from s3_contract import S3Contract
 
 
 class TestOnMoto(S3Contract):
-    turns_away = True  # under load its threads meet: it throws the old body away while another thread reads it
+    turns_away = (
+        True  # under load its threads meet: it throws the old body away while another thread reads it
+    )
 
     @pytest.fixture
     def bucket(self, moto):
