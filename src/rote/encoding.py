@@ -45,7 +45,7 @@ def without_check(data: bytes, kind: type[_T], where: str) -> _T:
     `format` is above ours, which is `FORMAT` unless the kind has a `newest_format`."""
     newest: int = getattr(kind, "newest_format", FORMAT)
     body, mark, check = data.rpartition(_CHECK)
-    if not mark or check.strip() != blake3(body).hexdigest().encode("ascii"):
+    if not mark or check != blake3(body).hexdigest().encode("ascii") + b"\n":
         raise Corrupt(
             "this record is damaged: its digest does not fit its content",
             where=where,

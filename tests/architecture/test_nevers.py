@@ -30,7 +30,7 @@ SERVICES = {
     "interrupts", "recording", "runs", "comparing", "catalogue", "registry", "releasing", "modelfiles", "channels",
     "marking", "collecting", "trash", "tidying", "repacking", "gc",
     "delivery", "reading", "committing", "outcomes", "composing", "locating", "noding", "outcomes",
-    "copying", "carrying", "presence", "aliasing", "agreed", "repairing", "piecework", "probing",
+    "copying", "carrying", "presence", "aliasing", "agreed", "repairing", "inspecting", "piecework", "probing",
 }  # fmt: skip
 ADAPTERS = {"stores", "executors", "worktree", "landing", "machine", "vcs", "clock"}
 WIRING = {
