@@ -249,7 +249,8 @@ class StoreCheck:
         damages = []
         for pack, text in why.items():
             suffering = [s for need in users[pack] if (s := self._suffering(need, pack, bad))]
-            damages.append(Damage(key=f"packs/{pack}", why=text, suffering=suffering))
+            mendable = "rote store check --repair" if bad[pack] == set() else ""
+            damages.append(Damage(key=f"packs/{pack}", why=text, suffering=suffering, advice=mendable))
         return damages
 
     def _pack(self, pack: str, size: int | None, deep: bool) -> tuple[set[int] | None, str] | None:
