@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,7 +12,7 @@ from rote import diff
 from rote.bringing import Bringing, Brought, identified, pointer_to
 from rote.diff import TreeDiff
 from rote.errors import BadPath, Corrupt, Missing, NotFound, StoreError
-from rote.identity import Identity
+from rote.identity import Identity, unlike
 from rote.ids import nearest, shown
 from rote.pointer import SUFFIX, Pointer
 from rote.ports import Clock, Columns, Progress, Silence, WorkingTree, Workspace
@@ -194,16 +194,19 @@ class Data:
         """What changed between two snapshots of a path, or HERE; None is nothing at all. Nodes that both have are not
         read."""
         sides = [self._snapshots.record(s) if isinstance(s, SnapshotRef) else s for s in (before, after)]
-        one, two = sides
+        ids = [{node.id for node in s.nodes} if isinstance(s, SnapshotRecord) else set() for s in sides]
+        columns: list[Iterable[Columns]] = [(), ()]
+        for i, side in enumerate(sides):
+            if isinstance(side, _Here):
+                columns[i], ids[i] = unlike(self._here(path), ids[1 - i])
+        common = ids[0] & ids[1]
         same = 0
-        if isinstance(one, SnapshotRecord) and isinstance(two, SnapshotRecord):
-            common = {node.id for node in one.nodes} & {node.id for node in two.nodes}
-            same = sum(node.files for node in two.nodes if node.id in common)
-            one, two = (
-                msgspec.structs.replace(r, nodes=[n for n in r.nodes if n.id not in common])
-                for r in (one, two)
-            )
-        found = diff.trees(self._columns(path, one), self._columns(path, two))
+        for i, side in enumerate(sides):
+            if isinstance(side, SnapshotRecord):
+                same = sum(node.files for node in side.nodes if node.id in common)
+                left = [node for node in side.nodes if node.id not in common]
+                columns[i] = self._snapshots.columns(msgspec.structs.replace(side, nodes=left))
+        found = diff.trees(*columns)
         return msgspec.structs.replace(found, same=found.same + same)
 
     def _columns(self, path: str, side: SnapshotRecord | _Here | None) -> list[Columns]:
@@ -211,12 +214,16 @@ class Data:
             return []
         if isinstance(side, SnapshotRecord):
             return list(self._snapshots.columns(side))
+        return list(self._here(path))
+
+    def _here(self, path: str) -> Iterable[Columns]:
+        """The tree at a path, every digest known."""
         if self._workspace.kind(path) is None:
-            return []
+            return ()
         tree = self._workspace.tree(path)
-        if None in (d for batch in tree.batches() for d in batch.digests):
+        if any(None in batch.digests for batch in tree.batches()):
             self._identified(tree)
-        return list(tree.batches())
+        return tree.batches()
 
     def _status(self, path: str, pointer: Pointer, details: bool) -> DataStatus:
         bases = {base.id for base in self._workspace.bases(path)}

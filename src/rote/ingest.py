@@ -179,6 +179,9 @@ class _Saving:
     def __exit__(self, *error: object) -> None:
         self._piecer.close()
         self._packer.__exit__(None, None, None)
+        # Callbacks tie these in a ring, and commands run without a collector of rings.
+        self._spots.clear()
+        self._locations.clear()
 
     # ---- rows --------------------------------------------------------------------------------------------------
 
