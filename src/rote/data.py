@@ -20,10 +20,11 @@ from rote.record import DataRoot
 from rote.snapshot import SnapshotRecord, SnapshotRef
 
 if TYPE_CHECKING:  # `rote status` in an unchanged tree opens no store, and loads nothing that speaks to one
-    from rote.adding import Added, Tracked
+    from rote.adding import Added, Adding, Tracked
     from rote.ingest import SnapshotWriter
     from rote.roots import Roots
     from rote.snapshots import Snapshots
+    from rote.sourcelist import Followed
     from rote.transactions import Transactions, Write
 
 __all__ = ["HERE", "Brought", "Data", "DataStatus"]
@@ -121,24 +122,42 @@ class Data:
         repository: str = "",
         tracked: Tracked | None = None,
         taken: Mapping[str, str] | None = None,
+        followed: Mapping[str, Followed] | None = None,
     ) -> list[Added]:
         """Save paths in one transaction, then write their pointers and `.gitignore` lines. A path that is saved and
         unchanged writes nothing. `force` reads every file again.
 
         `tracked` tells which files below a path git tracks; `taken` names paths with another owner (a stage's outs)
-        and what they are. Raises BadPath, Missing, Changed, and what the store raises; nothing is in force then.
+        and what they are; `followed` says of paths where they came from. Raises BadPath, Missing, Changed, and what the
+        store raises; nothing is in force then.
         """
+        return self._adding().add(
+            paths,
+            force=force,
+            repository=repository,
+            tracked=tracked,
+            taken=taken or {},
+            followed=followed or {},
+        )
+
+    def refuse(
+        self, path: str, *, tracked: Tracked | None = None, taken: Mapping[str, str] | None = None
+    ) -> None:
+        """Raise BadPath if `add` would refuse the path, whatever lies there."""
+        self._adding().refuse([path], tracked, taken or {})
+
+    def _adding(self) -> Adding:
         from rote.adding import Adding  # it loads the transactions; most commands add nothing
 
-        adding = Adding(
+        return Adding(
             workspace=self._workspace,
             transactions=self._open_transactions(),
             roots=self._open_roots(),
             save=self._save,
             identify=self._identified,
             about=self._about,
+            attach=lambda write, tree: self._writer(write).save(tree, progress=self._progress).ref(),
         )
-        return adding.add(paths, force, repository, tracked, taken or {})
 
     def pointers(self) -> list[tuple[str, Pointer]]:
         """Every pointer of the project, by data path. Raises ConfigError, TooNew."""
@@ -208,6 +227,12 @@ class Data:
                 columns[i] = self._snapshots.columns(msgspec.structs.replace(side, nodes=left))
         found = diff.trees(*columns)
         return msgspec.structs.replace(found, same=found.same + same)
+
+    def differing(self, path: str, pointer: Pointer) -> set[str]:
+        """The files, relative to the path, that are not as the pointer says. Raises Missing, BadPath."""
+        pinned = self._snapshots.record(self.locate(path, pointer))
+        found = diff.merge(self._columns(path, pinned), self._columns(path, HERE))
+        return {(old or new or ("",))[0] for old, new in found if old != new}
 
     def _columns(self, path: str, side: SnapshotRecord | _Here | None) -> list[Columns]:
         if side is None:
