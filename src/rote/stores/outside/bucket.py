@@ -64,10 +64,9 @@ class BucketSource:
             for batch in obstore.list(self._backend, top or None, chunk_size=1000):
                 for meta in batch:
                     path = meta["path"][len(top) + 1 :] if top else meta["path"]
-                    # Some tools mark a folder with an empty object of its name.
-                    if path and not (meta["size"] == 0 and path.endswith("/")):
+                    if path:
                         found.append(self._item(path, meta))
-        return found
+        return _without_marks(found)
 
     def _item(self, path: str, meta: Any) -> SourceItem:
         etag = meta["e_tag"] or (meta["last_modified"].isoformat() if meta["last_modified"] else "")
@@ -122,3 +121,14 @@ class BucketSource:
         )
         error.retry = False
         return error
+
+
+def _without_marks(items: list[SourceItem]) -> list[SourceItem]:
+    """Some tools mark a folder with an empty object of its name."""
+    folders: set[str] = set()
+    for item in items:
+        folder = item.path.rpartition("/")[0]
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
+    return [item for item in items if item.size or item.path not in folders]
