@@ -290,6 +290,9 @@ class Following:
         self._clock.sleep(0.2 * 2.0**failed * int(self._clock.token(4), 16) / 2**32)
 
     def _place(self, path: str, single: bool, change: SourceChange, intake: Intake) -> None:
+        if not single and self._workspace.kind(path) is None:
+            intake.place_tree(change.fetch)
+            return
         for name in change.gone:
             intake.remove(f"{path}/{name}")
         for item in change.fetch:

@@ -281,6 +281,10 @@ class Intake(Protocol):
     def place(self, item: SourceItem, path: str) -> None:
         """Move an item to its place in the working tree, over a file that is there. Raises BadPath, RoteError."""
 
+    def place_tree(self, items: Iterable[SourceItem]) -> None:
+        """Put a folder of all these items at the data path, where nothing is, in one rename. Raises BadPath,
+        RoteError."""
+
     def remove(self, path: str) -> None:
         """Delete a file of the working tree, and the folders that this empties."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 
@@ -104,7 +105,9 @@ class Intake:
             os.makedirs(os.path.dirname(full), exist_ok=True)
             try:
                 os.replace(self._file(item, "whole"), full)
-            except OSError:
+            except OSError as e:
+                if e.errno != errno.EXDEV:
+                    raise
                 self._across(item, full)
         except OSError as e:
             raise trouble(e, path) from e
@@ -119,6 +122,42 @@ class Intake:
         try:
             copyfile(self._file(item, "whole"), os.path.join(folder, "file"))
             os.replace(os.path.join(folder, "file"), full)
+        finally:
+            delete_quietly(folder)
+
+    def place_tree(self, items: Iterable[SourceItem]) -> None:
+        """Put a folder of all these items at the data path, in one rename. Raises BadPath, RoteError."""
+        target = self._full(self._path)
+        tree = os.path.join(self._folder, "tree")
+        delete_quietly(tree)
+        folders = set()
+        try:
+            for item in items:
+                full = f"{tree}/{paths.check(item.path)}"
+                folder = os.path.dirname(full)
+                if folder not in folders:
+                    os.makedirs(folder, exist_ok=True)
+                    folders.add(folder)
+                os.replace(self._file(item, "whole"), full)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            try:
+                os.rename(tree, target)
+            except OSError as e:
+                if e.errno != errno.EXDEV:
+                    raise
+                self._tree_across(tree, target)
+        except OSError as e:
+            raise trouble(e, self._path) from e
+
+    def _tree_across(self, tree: str, target: str) -> None:
+        from shutil import (
+            copytree,
+        )  # brings every archive format with it; needed between two file systems only
+
+        folder = self._places.staging(target)
+        try:
+            copytree(tree, os.path.join(folder, "tree"))
+            os.rename(os.path.join(folder, "tree"), target)
         finally:
             delete_quietly(folder)
 
