@@ -24,7 +24,7 @@ LAWS = {
 }  # fmt: skip
 PORTS = {"ports"}
 SERVICES = {
-    "packs", "packing", "piecing", "ingest", "identity", "known", "snapshots", "transactions", "conditional", "fence",
+    "packs", "packing", "piecing", "ingest", "identity", "known", "snapshots", "transactions", "conditional", "fence", "abreast",
     "roots", "founding", "probe", "check", "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",
     "spots", "fetching", "samples",
     "interrupts", "recording", "runs", "comparing", "catalogue", "registry", "releasing", "modelfiles", "channels",
