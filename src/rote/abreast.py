@@ -29,7 +29,8 @@ def is_far(store: ObjectStore) -> bool:
 
 
 def each(store: ObjectStore, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """`work` done for every item, results in order. Raises what the first of them raised, once all have ended."""
+    """`work` done for every item, results in order. Raises what the first of them raised, once all that had begun
+    have ended; the others are not begun then."""
     if len(items) < 2 or not is_far(store):
         return [work(item) for item in items]
     from concurrent.futures import ThreadPoolExecutor  # most commands never need it: start-up time
