@@ -260,9 +260,10 @@ class Snapshots:
         if isinstance(only, Set):
             firsts = [ref.first for ref in record.nodes]
             numbers = sorted({max(bisect_right(firsts, path) - 1, 0) for path in only}) if firsts else []
+        together = paths.Together()
         for node in self.nodes(record, numbers):
             listed = node.rows.paths
-            _check_paths(listed, record)
+            _check_paths(listed, record, together)
             yield (
                 node,
                 [i for i, path in enumerate(listed) if path in only]
@@ -299,10 +300,14 @@ def check_record(record: SnapshotRecord, ref: SnapshotRef, key: str) -> None:
         raise Corrupt(f"this snapshot's record is damaged: {why}", where=key, next="rote store check")
 
 
-def _check_paths(listed: Sequence[str], record: SnapshotRecord) -> None:
+def _check_paths(
+    listed: Sequence[str], record: SnapshotRecord, together: paths.Together | None = None
+) -> None:
     try:
         for path in listed:
             paths.check(path)
+        if together is not None:
+            together.add(listed)
     except BadPath as e:
         raise Corrupt(
             f"this snapshot holds a path that no snapshot may hold: {e.what}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 import threading
 from typing import Any
@@ -41,7 +42,7 @@ def trace(event: str, args: tuple[Any, ...]) -> None:
 
 def counted(write: Any) -> Any:
     def wrapper(fd: int, *rest: Any) -> Any:
-        if fd > 2:
+        if fd > 2 and stat.S_ISREG(os.fstat(fd).st_mode):
             step(None)
         return write(fd, *rest)
 
