@@ -25,7 +25,7 @@ def main() -> None:
                 took["add"].append(timed([tool, "add", "data"], project))
                 timed([tool, "status"], project)
                 took["status"].append(timed([tool, "status"], project))
-                (project / "data" / "007" / "one-more.bin").write_bytes(b"one more\n" * 300)
+                (project / "data" / "000" / "one-more.bin").write_bytes(b"one more\n" * 300)
                 took["again"].append(timed([tool, "add", "data"], project))
             limit["add"].append(clock(lambda p=place: read_hash_write(p / "rote/data", p / "out")))
             limit["status"].append(clock(lambda p=place: walk(p / "rote/data")))

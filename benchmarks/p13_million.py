@@ -55,7 +55,7 @@ def one_round(setting: Setting, count: int) -> dict[str, tuple[float, str, float
     with fresh(setting) as place:
         project = rote_project(setting, place)
         tiny_files(project / "data", count)
-        changed = project / "data/00/03/0003003.bin"
+        changed = project / "data/00/00/0000003.bin"
 
         def run(work: str, *command: str, limit: float | None = None) -> None:
             took, memory, asked = weighed([setting.rote, "--stats", *command], project)
@@ -68,7 +68,7 @@ def one_round(setting: Setting, count: int) -> dict[str, tuple[float, str, float
         changed.write_bytes(b"changed\n" * 100)
         run("one file changed: status", "status", limit=limit)
         run("one file changed: snapshot again", "add", "data", limit=limit)
-        run("one file restored", "cat", "data/00/03/0003003.bin")
+        run("one file restored", "cat", "data/00/00/0000003.bin")
     return found
 
 
