@@ -15,7 +15,7 @@ from rote.ports import Clock
 from rote.record import Result
 from rote.results import Last, LastResults, Results, result_key
 from rote.snapshot import SnapshotRef
-from rote.stagekey import Inputs
+from rote.stagekey import Inputs, shown
 from rote.stagework import Done
 from rote.transactions import Beaten, Transactions, Write
 
@@ -146,7 +146,7 @@ class Committer:
         return Result(
             stage=item.stage, key=key, outs=refs, metrics=item.done.metrics, run=self._run,
             seconds=round(item.done.seconds, 3), made=moment(self._clock),
-            inputs=msgspec.to_builtins(item.inputs),
+            inputs=msgspec.to_builtins(shown(item.inputs)),
         )  # fmt: skip
 
     def _finish(self, item: Item, refs: dict[str, SnapshotRef]) -> None:

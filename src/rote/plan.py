@@ -10,7 +10,7 @@ import msgspec
 from rote.encoding import canonical
 from rote.ids import RunId, StageKey
 from rote.record import Result
-from rote.stagekey import Inputs
+from rote.stagekey import Inputs, shown
 
 HIT, RUN, BLOCKED, FROZEN = "hit", "run", "blocked", "frozen"
 
@@ -85,9 +85,10 @@ def _said(value: Any, exact: bool) -> str:
 
 
 def changes(old: Inputs, new: Inputs) -> list[Change]:
-    """Everything that differs, in the order command, wdir, deps, params, variables, outs. Empty if and only if the
-    stage keys are equal."""
+    """Everything that differs and may be shown, in the order command, wdir, deps, params, variables, outs. Without
+    secrets in commands and params: empty if and only if the stage keys are equal."""
     found: list[Change] = []
+    old, new = shown(old), shown(new)
     if old.cmd != new.cmd:
         found.append(Change(kind="command", name="", old=list(old.cmd), new=list(new.cmd)))
     if old.wdir != new.wdir:
@@ -139,7 +140,10 @@ def reasons(new: Inputs, last: Inputs | None) -> list[str]:
     """Why there is no result under the key of `new`, in words."""
     if last is None:
         return ["it has no result yet"]
-    return [str(change) for change in changes(last, new)] or ["its last result is no longer in the store"]
+    found = [str(change) for change in changes(last, new)]
+    if not found and shown(new) is not new:
+        return ["a secret in its command or params changed, or its last result is no longer in the store"]
+    return found or ["its last result is no longer in the store"]
 
 
 def decide(

@@ -16,6 +16,7 @@ from rote.overriding import keys
 from rote.pipeline import Stage, Values
 from rote.ports import Executor, Exit, Process, Workspace
 from rote.record import Result
+from rote.redaction import Mask, redact, secret_values, secrets_in
 from rote.stagekey import Inputs, chosen, inputs
 
 Decode = Callable[[str, bytes], Mapping[str, Any]]
@@ -226,20 +227,26 @@ class Stagework:
         Raises Failure.
         """
         tail = bytearray()
+        # The log knows the secrets of the environment; those on the command line are known here.
+        typed = secrets_in("\n".join(stage.cmd))
+        mask = Mask(typed)
 
         def output(data: bytes) -> None:
-            log(data)
-            tail.extend(data[-_TAIL:])
+            shown = mask.feed(data)
+            log(shown)
+            tail.extend(shown[-_TAIL:])
             del tail[:-_TAIL]
 
         cwd = os.path.normpath(os.path.join(self._workspace.root, stage.wdir))
         process = executor.start(stage.cmd, cwd=cwd, env=self._environment, output=output)
         started(process)
         exit = process.wait()
+        log(mask.rest())
         if exit.stopped:
             raise Failure("stopped", exit=exit)
         if exit.code:
-            raise Failure(_said(exit.code, bytes(tail)), exit=exit)
+            known = (*typed, *secret_values(self._environment))
+            raise Failure(redact(_said(exit.code, bytes(tail)), known), exit=exit)
         try:
             return self._left(stage, found, exit)
         except (RoteError, OSError) as e:

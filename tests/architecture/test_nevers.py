@@ -20,17 +20,18 @@ LAWS = {
     "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "gates", "versions", "readback",
     "shuffling",
     "query", "querysql", "pickles", "redaction", "rooted", "metrics", "retention", "mirroring", "planes", "tensors",
-    "usage",
+    "usage", "sourcelist",
 }  # fmt: skip
 PORTS = {"ports"}
 SERVICES = {
-    "packs", "packing", "piecing", "ingest", "identity", "known", "snapshots", "transactions", "conditional", "fence",
+    "packs", "packing", "piecing", "ingest", "identity", "known", "snapshots", "transactions", "conditional", "fence", "abreast",
     "roots", "founding", "probe", "check", "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",
     "spots", "fetching", "samples",
     "interrupts", "recording", "runs", "comparing", "catalogue", "registry", "releasing", "modelfiles", "channels",
     "marking", "collecting", "trash", "tidying", "repacking", "gc",
     "delivery", "reading", "committing", "outcomes", "composing", "locating", "noding", "outcomes",
-    "copying", "carrying", "presence", "aliasing", "agreed", "repairing", "piecework", "probing",
+    "copying", "carrying", "presence", "aliasing", "agreed", "repairing", "inspecting", "piecework", "probing",
+    "following", "texttree",
 }  # fmt: skip
 ADAPTERS = {"stores", "executors", "worktree", "landing", "machine", "vcs", "clock"}
 WIRING = {
@@ -44,6 +45,7 @@ WIRING = {
     "exchanging",
     "reaching",
     "spending",
+    "subscribing",
 }
 FACES = {"cli", "client", "filesystem", "torchdata", "__init__", "__main__"}
 SIDE = {"testing"}
@@ -211,6 +213,15 @@ def test_only_the_work_tree_and_stores_delete_trees() -> None:
     for path in modules():
         if re.search(r"\brmtree\b", path.read_text()):
             assert room(path) in {"worktree", "stores", "landing", "testing"}, path
+
+
+def test_nothing_forks() -> None:
+    """A connection to a store does not survive a fork. Programs are started anew, without code between fork and exec."""
+    for path in modules():
+        for word in ("os.fork(", "forkpty", "multiprocessing", "ProcessPoolExecutor", "preexec_fn"):
+            assert word not in path.read_text() or (word == "multiprocessing" and room(path) == "reaching"), (
+                path
+            )
 
 
 LIGHT = "import sys; import rote.client; print(*sorted(sys.modules))"

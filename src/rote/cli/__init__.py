@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module, one line of help), in the order people meet them
     "init": ("founding", "Make the folder a rote project and choose its store."),
     "add": ("adding", "Save data to the store and pin it with a pointer."),
+    "update": ("adding", "Fetch what changed at the sources of data."),
     "status": ("status", "What has changed since the data was added."),
     "checkout": ("checkout", "Bring data files to what the pointers say."),
     "diff": ("diff", "What differs between two revisions: data, params, metrics."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, unquote, urlencode
 
 import msgspec
 
@@ -68,6 +68,27 @@ def is_cloud(url: str) -> bool:
 
 def parse(url: str) -> Location:
     """The parts of an address. Raises UsageError, without a secret that somebody wrote into it."""
+    place, path = _split(url)
+    prefix = path.strip("/")
+    if prefix and (len(prefix) > MAX_PREFIX or not all(keys.is_name(n) for n in prefix.split("/"))):
+        raise UsageError(
+            f"a store cannot lie at {shown(prefix)}: names of letters, digits and ._@+=,- joined by /, at most "
+            f"{MAX_PREFIX} bytes",
+            next=f"for example {place.scheme}://{place.bucket}/my-project",
+        )
+    return msgspec.structs.replace(place, prefix=prefix)
+
+
+def parse_below(url: str) -> tuple[Location, str]:
+    """A bucket, and the path in it of an object or prefix that need not be a store's. Raises UsageError."""
+    place, path = _split(url)
+    path = unquote(path)
+    if not path.isprintable() or ".." in path.split("/"):
+        raise UsageError(f"not a path in a bucket: {shown(path)}")
+    return place, path
+
+
+def _split(url: str) -> tuple[Location, str]:
     match = _SCHEME.match(url)
     scheme = match[1].lower() if match else ""
     if match is None or scheme not in OPTIONS:
@@ -76,15 +97,8 @@ def parse(url: str) -> Location:
     bucket, _, path = rest.partition("/")
     if "@" in bucket:
         raise _secret(f"{scheme}://…@{bucket.rpartition('@')[2]}")
-    prefix = path.strip("/")
     _bucket(scheme, bucket)
-    if prefix and (len(prefix) > MAX_PREFIX or not all(keys.is_name(n) for n in prefix.split("/"))):
-        raise UsageError(
-            f"a store cannot lie at {shown(prefix)}: names of letters, digits and ._@+=,- joined by /, at most "
-            f"{MAX_PREFIX} bytes",
-            next=f"for example {scheme}://{bucket}/my-project",
-        )
-    return Location(scheme=scheme, bucket=bucket, prefix=prefix, options=_options(scheme, query))
+    return Location(scheme=scheme, bucket=bucket, prefix="", options=_options(scheme, query)), path
 
 
 def unknown_scheme(url: str) -> UsageError:

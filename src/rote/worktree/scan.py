@@ -30,14 +30,21 @@ _PLAIN = re.compile(
 
 
 class Listing:
-    """One folder: its files' names in order, and their stats, packed."""
+    """One folder: its files' names in order, joined by NUL, and their stats, packed. A million files are some fifty
+    megabytes so, and several times that as objects."""
 
-    __slots__ = ("names", "prefix", "stats")
+    __slots__ = ("joined", "prefix", "stats")
 
     def __init__(self, prefix: str, names: list[str], stats: bytes) -> None:
         self.prefix = prefix
-        self.names = names
+        # What cannot be encoded is refused by name; until then it must not be in the way.
+        self.joined = "\0".join(names).encode("utf-8", "surrogateescape")
         self.stats = stats
+
+    @property
+    def names(self) -> list[str]:
+        """The names, taken apart."""
+        return self.joined.decode("utf-8", "surrogateescape").split("\0") if self.stats else []
 
 
 Stretch = tuple[Listing, int, int]
@@ -151,7 +158,7 @@ class Scan:
             flat += files[name]
         listing = Listing(prefix, names, stamps.packed(flat))
         self.listings.append(listing)
-        self._judge(prefix, names, folders)
+        self._judge(listing, names, folders)
         start = 0
         for name in sorted(folders, key=lambda n: n + "/"):
             stop = start
@@ -249,15 +256,12 @@ class Scan:
             return "it is a link to a folder that it lies in"
         return None
 
-    def _judge(self, prefix: str, names: list[str], folders: Collection[str]) -> None:
+    def _judge(self, listing: Listing, names: list[str], folders: Collection[str]) -> None:
         """Refuse hostile names, and names that differ only in case. Siblings are enough for the latter: two paths
         differ first in one name each of the same folder."""
-        try:
-            joined = "\0".join(names).encode()
-        except UnicodeEncodeError:
-            joined = None
-        fresh = names if joined is None or self._known.get(prefix) != joined else []
-        plain = fresh and joined is not None and all_plain(joined, prefix)
+        prefix, joined = listing.prefix, listing.joined
+        fresh = names if self._known.get(prefix) != joined else []
+        plain = fresh and all_plain(joined, prefix)
         for name in (*(() if plain else fresh), *folders):
             why = paths.why_bad(prefix + name)
             if why:

@@ -14,7 +14,7 @@ from rote.ids import shown
 from rote.pointer import Pointer
 from rote.snapshot import FILE
 from rote.worktree import memory, stamps
-from rote.worktree.memory import Folder, Memory
+from rote.worktree.memory import Folder
 from rote.worktree.places import Places, trouble
 from rote.worktree.scan import all_plain
 from rote.worktree.tree import WorkTree
@@ -128,7 +128,7 @@ class Whole:
             self._written = [(path, (row[0], now[1], *row[2:]), digest)]
         now_ns = stamps.moment(self._places.probe(), os.lstat(target).st_dev)
         folders = _remembered(self._written, self._folders, now_ns)
-        memory.save(self._places.memory(self._path), Memory(self._path, folders, identity))
+        memory.save(self._places.memory(self._path), self._path, (len(folders), folders), identity)
 
 
 def _empty_folder(full: str) -> bool:
@@ -157,7 +157,7 @@ def _remembered(written: list[Written], folders: Iterable[str], now: int) -> lis
             Folder(
                 folder + "/" if folder else "",
                 "\0".join([item[0][cut:] for item in items]).encode(),
-                stamps.sure(stamps.unpacked(stamps.packed(flat)), now),
+                stamps.sure(stamps.packed(flat), now),
                 b"".join([item[2] for item in items]),
             )
         )

@@ -22,6 +22,7 @@ from rote.errors import (
     StoreUnavailable,
     Unknown,
 )
+from rote.stores.cloud.forking import alive
 from rote.stores.locations import Location
 
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -54,7 +55,9 @@ _HOW = {
 
 @contextmanager
 def told(place: Location, doing: str, key: str, *, write: bool = False) -> Iterator[None]:
-    """Translate what a vendor refuses while `doing` (`writing txns/…`). With `write` a lost reply is Unknown."""
+    """Translate what a vendor refuses while `doing` (`writing txns/…`). With `write` a lost reply is Unknown. Raises
+    StoreUnavailable at once in a process that was forked from one with a connection."""
+    alive(place.url)
     try:
         yield
     except RoteError:
