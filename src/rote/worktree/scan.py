@@ -35,10 +35,9 @@ class Listing:
 
     __slots__ = ("joined", "prefix", "stats")
 
-    def __init__(self, prefix: str, names: list[str], stats: bytes) -> None:
+    def __init__(self, prefix: str, joined: bytes, stats: bytes) -> None:
         self.prefix = prefix
-        # What cannot be encoded is refused by name; until then it must not be in the way.
-        self.joined = "\0".join(names).encode("utf-8", "surrogateescape")
+        self.joined = joined
         self.stats = stats
 
     @property
@@ -53,7 +52,7 @@ Stretch = tuple[Listing, int, int]
 _Folder = tuple[str, tuple[tuple[int, int], ...]]
 """A folder that is still to be looked at: its prefix, and the links followed on the way to it."""
 _MANY = 4_000
-"""Files after which a second process helps with what is left: a fork costs as much as a few hundred files."""
+"""Files after which a second process takes part in what is left: a fork costs as much as a few hundred files."""
 
 
 class Scan:
@@ -100,7 +99,7 @@ class Scan:
             return 0
         before = len(self.listings)
         pending.extend(reversed(list(self._folder(*item))))
-        return len(self.listings[-1].names) if len(self.listings) > before else 0
+        return len(self.listings[-1].stats) // stamps.ROW if len(self.listings) > before else 0
 
     def _shared(self, pending: list[_Folder | Stretch]) -> None:
         """Do all of it together with a second process, which begins with what would be last."""
@@ -130,7 +129,7 @@ class Scan:
         one._all([item])
         where = {id(listing): number for number, listing in enumerate(one.listings)}
         return (
-            [(listing.prefix, listing.names, listing.stats) for listing in one.listings],
+            [(listing.prefix, listing.joined, listing.stats) for listing in one.listings],
             [(where[id(listing)], start, stop) for listing, start, stop in one.stretches],
             one.linked,
             one._troubles,
@@ -156,7 +155,8 @@ class Scan:
         flat: list[int] = []
         for name in names:
             flat += files[name]
-        listing = Listing(prefix, names, stamps.packed(flat))
+        # What cannot be encoded is refused by name; until then it must not be in the way.
+        listing = Listing(prefix, "\0".join(names).encode("utf-8", "surrogateescape"), stamps.packed(flat))
         self.listings.append(listing)
         self._judge(listing, names, folders)
         start = 0

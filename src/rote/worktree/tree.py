@@ -149,7 +149,7 @@ class WorkTree:
     def _scan_file(self) -> list[Stretch]:
         if os.path.islink(self._full):
             self.linked.append(FILE)
-        listing = Listing("", [FILE], stamps.packed(list(stamps.row(os.stat(self._full)))))
+        listing = Listing("", FILE.encode(), stamps.packed(list(stamps.row(os.stat(self._full)))))
         self._listings = [listing]
         return [(listing, 0, 1)]
 
