@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 from place import Place, Told
 
+from servers.canned import canned
 from servers.fixtures import Bucket
 
 KILLED = Path(__file__).parents[1] / "fault/killed_rote.py"
@@ -80,6 +83,49 @@ def test_a_project_whose_own_cache_cannot_be_written(place: Place, how: str) -> 
     place.rote("add", "data")
     assert "unchanged" in place.rote("status").out
     assert place.rote("store", "check", "--read-data").out.endswith("all is sound\n")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (200, "", ["rote.json is not what rote writes", "check the address"]),
+        (404, "", ["knows nothing at this address", "check the bucket's name"]),
+        (501, "NotImplemented", ["does not understand", "check the endpoint"]),
+        (500, "", ["did not answer as it should", "check the endpoint"]),
+    ],
+)
+def test_a_server_that_is_no_store(bare: Place, status: int, code: str, words: list[str]) -> None:
+    """A web server that says the same to everything."""
+    with canned(status, code) as server:
+        told = bare.rote(
+            "init", "--store", f"s3://b/x?endpoint={server}", code=1,
+            AWS_ACCESS_KEY_ID="K", AWS_SECRET_ACCESS_KEY="S",
+        )  # fmt: skip
+    says(told, *words, "nothing was changed")
+    assert not (bare.root / "rote.yaml").exists()
+
+
+def test_a_server_that_speaks_something_else(bare: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def greet() -> None:
+            while True:
+                try:
+                    client, _ = listener.accept()
+                except OSError:
+                    return
+                client.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+                client.close()
+
+        threading.Thread(target=greet, daemon=True).start()
+        port = listener.getsockname()[1]
+        for scheme in ("http", "https"):
+            told = bare.rote(
+                "init", "--store", f"s3://b/x?endpoint={scheme}://127.0.0.1:{port}", code=1,
+                AWS_ACCESS_KEY_ID="K", AWS_SECRET_ACCESS_KEY="S",
+            )  # fmt: skip
+            says(told, "endpoint in the address", "nothing was changed")
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def interrupted(place: Place, number: int, sign: int, *args: str) -> Told:
