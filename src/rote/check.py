@@ -12,14 +12,15 @@ from blake3 import blake3
 from rote import conditional, nodes, packs
 from rote.encoding import without_check
 from rote.errors import Corrupt, NotFound, StoreError, TooNew
+from rote.inspecting import Records, inspect
 from rote.inspecting import advice as advised
-from rote.inspecting import inspect
 from rote.ports import ObjectStore, Progress, Silence
 from rote.record import LIVE, OPEN, Channel, Root, Txn
 from rote.registry import version_key
 from rote.rooted import PREFIXES, Rooted, is_root, rooted
 from rote.roots import Roots
 from rote.snapshot import ZSTD, NodeRef, SnapshotRecord, SnapshotRef
+from rote.snapshots import check_record
 
 
 class Suffering(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +146,8 @@ class StoreCheck:
                 users.setdefault(pack, []).append(need)
         read = sample.choose(users) if sample else sorted(users) if deep else []
         damages += self._packs(users, sizes, frozenset(read), progress)
+        if deep:
+            damages += self._unreadable(needs, {d.key.partition("/")[2] for d in damages})
         records = {meta.key.partition("/")[2] for meta in self._store.list("snapshots/")}
         used = sum(sizes.get(pack, 0) for pack in users)
         return CheckReport(
@@ -221,11 +224,26 @@ class StoreCheck:
         for need in needs.values():
             key = f"snapshots/{need.ref.key}"
             try:
-                need.record = without_check(self._store.get(key).data, SnapshotRecord, key)
+                record = without_check(self._store.get(key).data, SnapshotRecord, key)
+                check_record(record, need.ref, key)
+                need.record = record
             except (NotFound, Corrupt) as e:
                 why = "it is missing" if isinstance(e, NotFound) else e.what
                 whole = Suffering(snapshot=need.ref, paths=[], files=need.ref.files, roots=_who(need))
                 damages.append(Damage(key=key, why=why, suffering=[whole]))
+
+    def _unreadable(self, needs: dict[str, _Need], bad: set[str]) -> list[Damage]:
+        """Records that name what is not there, in packs that are sound."""
+        records, damages = Records(self._store), []
+        for key, need in needs.items():
+            if (
+                need.record
+                and bad.isdisjoint(need.record.packs)
+                and (why := records.why_unreadable(need.record))
+            ):
+                whole = Suffering(snapshot=need.ref, paths=[], files=need.ref.files, roots=_who(need))
+                damages.append(Damage(key=f"snapshots/{key}", why=why, suffering=[whole]))
+        return damages
 
     # ---- packs -------------------------------------------------------------------------------------------------
 

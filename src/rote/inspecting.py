@@ -8,10 +8,12 @@ import msgspec
 
 from rote import conditional, fence, founding
 from rote.encoding import without_check
-from rote.errors import Corrupt
+from rote.errors import Corrupt, NotFound
 from rote.ports import ObjectStore
 from rote.record import AliasArchive, Fence, StoreInfo
 from rote.recording import unpack_segment
+from rote.snapshot import SnapshotRecord
+from rote.snapshots import Snapshots
 
 BY_HAND = (
     "with the store's own tools (a file of the same name below the store's folder, or a key in its bucket)"
@@ -41,6 +43,34 @@ def inspect(store: ObjectStore, listed: Iterable[str], *, deep: bool) -> Iterato
             yield from _flaws(store, key, lambda data, key=key: without_check(data, AliasArchive, key))  # type: ignore[misc]  # bound on purpose
         elif deep and names[0] == "runs" and len(names) == 4 and names[2] == "live":
             yield from _flaws(store, key, lambda data, key=key: list(unpack_segment(data, key)))  # type: ignore[misc]  # as above
+
+
+class Records:
+    """Reads the nodes of records as a reader would, each once: what a sound record names may not be what lies there."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._snapshots = Snapshots(store)
+        self._read: set[tuple[object, ...]] = set()
+
+    def why_unreadable(self, record: SnapshotRecord) -> str | None:
+        """Why some node of the record cannot be read, though its packs are sound; None if all can."""
+        new: dict[tuple[object, ...], int] = {}
+        for number, node in enumerate(record.nodes):
+            place = (
+                record.single,
+                record.packs[node.pack],
+                *msgspec.structs.astuple(node)[:4],
+                *msgspec.structs.astuple(node)[5:9],
+            )
+            if place not in self._read:
+                new[place] = number
+        try:
+            for _ in self._snapshots.nodes(record, sorted(new.values())):
+                pass
+        except (Corrupt, NotFound) as e:
+            return e.what
+        self._read.update(new)
+        return None
 
 
 def _flaws(store: ObjectStore, key: str, read: Callable[[bytes], object]) -> Iterator[Flaw]:

@@ -67,7 +67,7 @@ class ObjectStore(Protocol):
         """The store's address, fit to be shown (no secrets)."""
 
     def get(self, key: str) -> Found:
-        """The whole object. Raises NotFound."""
+        """The whole object. Raises NotFound; Corrupt for one of more than 256 MiB, which only packs may have."""
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         """Exactly `length` bytes from `start`. Raises NotFound; Corrupt if the object ends before that."""

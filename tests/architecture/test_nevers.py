@@ -72,7 +72,8 @@ ONLY_IN = {
     "click": {"cli"},
     "yaml": {"config", "overriding"},
     "tomllib": {"config", "overriding"},
-    "subprocess": {"vcs", "executors"},
+    "subprocess": {"vcs", "executors", "stores"},  # of the stores, ssh alone
+    "opendal": {"stores"},
     "fsspec": {"filesystem"},
     "torch": {"torchdata"},
     "fcntl": {"stores", "worktree", "landing"},

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from s3_contract import S3Contract
 
+from rote.clock import SystemClock
+from rote.stores.retry import RetryingStore
+
 
 class TestOnMoto(S3Contract):
     turns_away = (
@@ -14,3 +17,7 @@ class TestOnMoto(S3Contract):
     @pytest.fixture
     def bucket(self, moto):
         return moto
+
+    def again(self, store, place):
+        """moto answers 500 to a read of what is just being replaced; who reads asks again, as every command does."""
+        return RetryingStore(self.make(place), SystemClock())

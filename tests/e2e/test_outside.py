@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from place import Place
 
@@ -59,6 +62,36 @@ def test_one_object_is_followed_over_a_cut(place: Place, moto: Bucket) -> None:
         client.delete_object(Bucket=moto.name, Key=key)
         told = place.rote("update", code=1, **env)
         assert "nothing at this address" in told.err
+
+
+def test_a_file_is_fetched_over_tls(place: Place, nginx: dict[str, Any]) -> None:
+    (Path(nginx["www"]) / "table.csv").write_text("a,b\n")
+    url = f"{nginx['tls']}/table.csv"
+    told = place.rote("add", "--from", url, code=1)
+    assert "certificate" in told.err
+    place.rote("add", "--from", url, SSL_CERT_FILE=nginx["certificate"])
+    assert place.read("table.csv") == "a,b\n"
+    assert "unchanged" in place.rote("update", SSL_CERT_FILE=nginx["certificate"]).out
+    assert "does not let us" in place.rote("add", "--from", f"{nginx['url']}/private/x", code=1).err
+
+
+def test_the_list_of_a_source_lives_as_long_as_its_data(place: Place, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for name in "abc":
+        (outside / name).write_text(name)
+    place.rote("add", "--from", str(outside), "data")
+    (outside / "a").write_text("changed")
+    place.rote("update")
+    place.commit()
+    place.rote("gc", "--yes", "--unpinned-data", "--grace", "0")
+    for store in (place.root / ".rote/store", tmp_path / "copied"):
+        place.rote("copy", "--to", str(tmp_path / "copied"))
+        (outside / "b").write_text(f"changed for {store}")
+        told = place.rote("--store", str(store), "update")
+        assert "1 changed" in told.out, told.out
+        assert "cannot be read" not in told.err
+        assert "all is sound" in place.rote("--store", str(store), "store", "check", "--read-data").out
 
 
 def test_what_a_bucket_refuses(place: Place, moto: Bucket) -> None:

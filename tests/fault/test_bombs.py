@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import tracemalloc
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import msgspec
@@ -25,6 +28,8 @@ from rote.record import Root
 from rote.recording import MAGIC, unpack_segment
 from rote.roots import Roots
 from rote.snapshot import RAW, ZSTD, NodeRef, SnapshotRecord
+from rote.stores import address
+from rote.stores.folder import FolderStore
 from rote.stores.memory import MemoryStore
 from rote.tensors import stretches
 
@@ -176,6 +181,44 @@ def test_a_header_of_tensors() -> None:
         stretches(head, len(head))  # None, or the whole: never an error, for it is only a guess
         assert tracemalloc.get_traced_memory()[1] < MOST
         tracemalloc.stop()
+
+
+def test_an_object_of_ten_gigabytes_in_a_folder(tmp_path: Path) -> None:
+    """A hole in a file takes no room, and is as long as it likes."""
+    store = FolderStore(str(tmp_path))
+    store.create("data/aa/x", b"")
+    (tmp_path / "data/aa/x").chmod(0o600)
+    os.truncate(tmp_path / "data/aa/x", HUGE)
+    refused(lambda: Roots(store).envelope("data/aa/x"))
+    assert store.get_range("data/aa/x", HUGE - 5, 5) == bytes(5)
+
+
+def test_an_object_of_ten_gigabytes_on_a_server() -> None:
+    """What a hostile server says it is about to send is never waited for."""
+
+    class Endless(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(HUGE))
+            self.send_header("ETag", '"1"')
+            self.send_header("Last-Modified", "Sat, 21 Nov 2026 11:00:00 GMT")
+            self.end_headers()
+            self.wfile.write(bytes(100_000))
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for url in (
+            f"http://127.0.0.1:{server.server_port}/x",
+            f"s3://b/x?unsigned=true&endpoint=http://127.0.0.1:{server.server_port}",
+        ):
+            store = address.at(url, environ={})
+            refused(lambda store=store: store.get("rote.json"))  # type: ignore[misc]  # bound on purpose
+        server.shutdown()
 
 
 def test_nodes_in_a_ring_cannot_be() -> None:

@@ -11,7 +11,7 @@ import click
 
 from rote._version import __version__
 from rote.cli.failing import show_error
-from rote.errors import RoteError
+from rote.errors import RoteError, Stopped
 from rote.ids import nearest
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -44,6 +44,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("settings", "Show each setting and where it came from."),
     "schema": ("settings", "Print the JSON schema of rote.yaml for editors."),
 }
+
+
+_STOPPED = Stopped(
+    "stopped",
+    safe="what was committed before is untouched; what was sent so far is not sent again",
+    next="the same command goes on from here",
+)
 
 
 class Rote(click.Group):
@@ -126,14 +133,12 @@ def run(args: list[str]) -> int:
             raise
         show_error(_of_system(e))
         return 1
-    except click.Abort:
-        return 130
     except click.ClickException as e:
         _pointed_out(e).show()
         return e.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("rote: stopped\n")
-        return 130
+    except (KeyboardInterrupt, click.Abort):  # the second is what click makes of the first
+        show_error(_STOPPED)
+        return Stopped.exit_code
     return code if isinstance(code, int) else 0
 
 

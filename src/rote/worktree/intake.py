@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from rote import paths
 from rote.encoding import digest_of
-from rote.errors import BadPath, SourceUnavailable
+from rote.errors import BadPath, RoteError, SourceUnavailable
 from rote.ids import shown
 from rote.sourcelist import SourceItem
 from rote.worktree.places import Places, delete_quietly, trouble
@@ -57,6 +57,8 @@ class Intake:
             length = start
             for part in parts:
                 length += self._write(descriptor, part)
+                if total is not None and length > total:
+                    break  # it would go on for ever, perhaps
         finally:
             os.close(descriptor)
         if total is not None and length != total:
@@ -78,6 +80,13 @@ class Intake:
             while view:
                 view = view[os.write(descriptor, view) :]
         except OSError as e:
+            if e.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise RoteError(
+                    "there is no space left for what is fetched",
+                    where=self._folder,
+                    safe="nothing in the working tree was touched",
+                    next="make room and type the same again: it goes on where it was; or delete that folder",
+                ) from e
             raise trouble(e, self._path) from e
         return len(part)
 

@@ -88,7 +88,7 @@ def refusal(e: Exception, place: Location, doing: str, key: str, *, write: bool)
     if refused is not None:
         return refused
     if isinstance(e, FileNotFoundError) or status in ("404", "410"):
-        return NotFound(key, where=place.url)
+        return _nowhere(place, about) if doing.startswith("listing") else NotFound(key, where=place.url)
     if isinstance(e, vendor.AlreadyExistsError | vendor.PreconditionError) or status in ("409", "412"):
         return Conflict(key, where=place.url)
     if status == "416":
@@ -103,7 +103,22 @@ def refusal(e: Exception, place: Location, doing: str, key: str, *, write: bool)
         if write and trouble is None
         else trouble
         or StoreUnavailable(
-            f"the store did not answer as it should ({about})", where=place.url, next="try again"
+            f"the store did not answer as it should ({about})",
+            where=place.url,
+            safe=None if write else "nothing was changed",
+            next="try again; if it stays so, check the endpoint in the address",
+        )
+    )
+
+
+def _nowhere(place: Location, about: str) -> StoreUnavailable:
+    """A listing that is not found: the server has no such bucket, or is none for objects at all."""
+    return final(
+        StoreUnavailable(
+            f"the server knows nothing at this address ({about})",
+            where=place.url,
+            safe="nothing was changed",
+            next="check the bucket's name and the endpoint in the address",
         )
     )
 
@@ -165,7 +180,10 @@ def _trouble(
         )
         unreached.reached = False
         return unreached
-    if status is not None and status.startswith("4") and status not in ("408", "499"):
+    # 501, 505: it will not learn what it does not understand.
+    if status in ("501", "505") or (
+        status is not None and status.startswith("4") and status not in ("408", "499")
+    ):
         return final(
             StoreUnavailable(
                 f"the server does not understand this store's requests ({about})",

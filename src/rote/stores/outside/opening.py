@@ -13,6 +13,7 @@ from rote.pointer import MAX_URL
 from rote.ports import Outside
 from rote.stores import locations
 
+_BUCKETS = ("s3", "gs", "az")
 _SECRET = re.compile(
     r"(^|[-_.])(api-?key|apikey|key|secret|token|passwd|password|pwd|credentials?|sas|sig|signature|auth|authorization)$"
     r"|^x-(amz|goog)-|accesskeyid$",
@@ -37,7 +38,7 @@ def outside(url: str, *, base: str, environ: Mapping[str, str]) -> Outside:
         from rote.stores.outside.web import WebSource
 
         return WebSource(_web(url), environ)
-    if scheme not in locations.OPTIONS:
+    if scheme not in _BUCKETS:
         raise UsageError(
             f"data cannot be fetched from {shown(scheme)}://",
             next="https://, s3://, gs://, az://, or a file or folder",
