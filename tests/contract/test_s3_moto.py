@@ -10,10 +10,6 @@ from rote.stores.retry import RetryingStore
 
 
 class TestOnMoto(S3Contract):
-    turns_away = (
-        True  # under load its threads meet: it throws the old body away while another thread reads it
-    )
-
     @pytest.fixture
     def bucket(self, moto):
         return moto

@@ -28,7 +28,7 @@ from pathlib import Path
 
 import pytest
 
-from rote.errors import BadName, Conflict, Corrupt, NotFound, StoreUnavailable, Unknown, Unsupported
+from rote.errors import BadName, Conflict, Corrupt, NotFound, Unknown, Unsupported
 from rote.ports import Found, Meta, ObjectStore
 
 _ONE = threading.Lock()
@@ -54,9 +54,6 @@ class StoreContract(ABC):
     """Say True if equal bodies have equal etags (as on S3): that is allowed, and conditions then meet other bodies."""
     conditional_delete = True
     """Say False if `delete` with the right etag is Unsupported: that is allowed, and must be said."""
-    turns_away = False
-    """Say True if the server answers 500 now and then while an object is replaced: one asks again, and is told no less
-    than the whole of it."""
 
     several_writers = True
     """Say False for a store that only one may write to at a time: the tests of races then let the clients take turns,
@@ -261,12 +258,7 @@ class StoreContract(ABC):
             client, found = self.again(store, place), []
             while True:
                 last = done.is_set()
-                try:
-                    whole = client.get("a")
-                except StoreUnavailable:
-                    if not self.turns_away:
-                        raise
-                    continue
+                whole = client.get("a")
                 assert len(whole.data) == size
                 assert whole.data == whole.data[:1] * size
                 found.append((whole.etag, whole.data[0]))
