@@ -78,7 +78,7 @@ def full(command: str, number: int, mode: str, played: Played, root: Path) -> bo
     return told.returncode != 0
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", ["add", "run", "gc", "checkout"])
 def test_no_room_at_some_steps(command: str, played: Played, steps, tmp_path: Path) -> None:
     number = random.Random(command).randint(1, steps(command))
     full(command, number, ["on", "once"][number % 2], played, tmp_path / "p")
@@ -93,7 +93,7 @@ def test_no_room_at_any_step(command: str, mode: str, played: Played, steps, tmp
     assert any(met)
 
 
-@pytest.mark.parametrize("free", [0, 5, 60, 200])
+@pytest.mark.parametrize("free", [0, 20, 200])
 def test_a_disk_that_is_really_full(free: int, played: Played, tmp_path: Path) -> None:
     """`rote add` with so many pages of 4 KiB left, where we may mount a disk; elsewhere a limit on the size of files."""
     scene, clean = played["add"]

@@ -40,7 +40,7 @@ def outside(url: str, *, base: str, environ: Mapping[str, str]) -> Outside:
         return WebSource(_web(url), environ)
     if scheme not in _BUCKETS:
         raise UsageError(
-            f"data cannot be fetched from {shown(scheme)}://",
+            f"data cannot be fetched from {scheme}://",
             next="https://, s3://, gs://, az://, or a file or folder",
         )
     # As above.
