@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from rote.copying import Copied
     from rote.data import DataStatus
     from rote.delivery import Fetched
-    from rote.following import Updated
     from rote.gc import GcReport, Going
     from rote.plan import Plan, Why
     from rote.probe import Probed
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from rote.samples import Samples
     from rote.stats import StoreFigures
     from rote.subscribing import Subscribing
+    from rote.upstream import Updated
     from rote.usage import Budget, Usage
 
 

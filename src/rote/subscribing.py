@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rote.adding import Added
 from rote.errors import Missing, RoteError, Stopped, UsageError
-from rote.following import Following, Updated, failed
 from rote.ids import nearest, shown
 from rote.pointer import SUFFIX
 from rote.ports import Outside
 from rote.sourcelist import Followed
 from rote.stores.outside.opening import outside
+from rote.upstream import Following, Updated, failed
 from rote.wiring import Wiring
 
 

@@ -31,7 +31,7 @@ SERVICES = {
     "marking", "collecting", "trash", "tidying", "repacking", "gc",
     "delivery", "reading", "committing", "outcomes", "composing", "locating", "noding", "outcomes",
     "copying", "carrying", "presence", "aliasing", "agreed", "repairing", "inspecting", "piecework", "probing",
-    "following", "texttree",
+    "upstream", "texttree",
 }  # fmt: skip
 ADAPTERS = {"stores", "executors", "worktree", "landing", "machine", "vcs", "clock"}
 WIRING = {

@@ -6,7 +6,7 @@ import click
 
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count, size
-from rote.following import Updated
+from rote.upstream import Updated
 
 _NAMED = 10
 """Files named of each kind of change."""
