@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from blake3 import blake3
@@ -35,6 +36,23 @@ def read_hash_write(folder: Path, out: Path) -> None:
         os.write(target, data)
     os.fsync(target)
     os.close(target)
+
+
+def create_files(folder: Path, out: Path) -> float:
+    """Seconds to make the files of a folder again, from memory."""
+    contents = [(path, Path(path).read_bytes()) for path in files_below(folder)]
+    began = time.perf_counter()
+    made = set()
+    for path, data in contents:
+        target = str(out) + path[len(str(folder)) :]
+        above = os.path.dirname(target)
+        if above not in made:
+            os.makedirs(above, exist_ok=True)
+            made.add(above)
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        os.write(descriptor, data)
+        os.close(descriptor)
+    return time.perf_counter() - began
 
 
 def copy_hashed(path: Path, out: Path) -> None:

@@ -21,11 +21,11 @@ def main() -> None:
                 (ours, rote_project(setting, place), setting.rote),
                 (theirs, dvc_project(setting, place), setting.dvc()),
             ):
-                small_files(project / "data")
+                small_files(project / "data", setting.files)
                 took["add"].append(timed([tool, "add", "data"], project))
                 timed([tool, "status"], project)
                 took["status"].append(timed([tool, "status"], project))
-                (project / "data" / "007" / "one-more.bin").write_bytes(b"one more\n" * 300)
+                (project / "data" / "000" / "one-more.bin").write_bytes(b"one more\n" * 300)
                 took["again"].append(timed([tool, "add", "data"], project))
             limit["add"].append(clock(lambda p=place: read_hash_write(p / "rote/data", p / "out")))
             limit["status"].append(clock(lambda p=place: walk(p / "rote/data")))
@@ -34,7 +34,7 @@ def main() -> None:
     report(
         setting,
         [
-            Row("P1", "snapshot 50,000 small files", *m["add"], "≥ 10×"),
+            Row("P1", f"snapshot {setting.files:,} small files", *m["add"], "≥ 10×"),
             Row("P4", "status, nothing changed", *m["status"], "≥ 10×"),
             Row("P5", "one file more, snapshot again", *m["again"], "≥ 10×"),
         ],

@@ -17,6 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 DVC = "3.67.1"
+DVC_S3 = "3.3.0"
 HF_XET = "1.8.0"
 TORCH = "2.13.0"
 
@@ -32,6 +33,8 @@ class Row:
     limit: float | None
     bar: str
     note: str = ""
+    plain: float | None = None
+    """A plain parallel copy of the same files, one object each."""
 
     @property
     def ratio(self) -> float | None:
@@ -42,10 +45,20 @@ class Row:
             return "–" if x is None else f"{x:.3g} s"
 
         ratio = "–" if self.ratio is None else f"{self.ratio:.1f}×"
-        return f"| {self.figure} | {self.work} | {s(self.rote)} | {s(self.peer)} | {ratio} | {s(self.limit)} | {self.bar} | {self.note} |"
+        cells = [
+            self.figure,
+            self.work,
+            s(self.rote),
+            s(self.peer),
+            ratio,
+            s(self.plain),
+            s(self.limit),
+            self.bar,
+        ]
+        return f"| {' | '.join(cells)} | {self.note} |"
 
 
-HEAD = "| # | work | rote | peer | ratio | limit | bar | note |\n|---|---|---|---|---|---|---|---|"
+HEAD = "| # | work | rote | peer | ratio | plain copy | limit | bar | note |\n|---|---|---|---|---|---|---|---|---|"
 
 
 @dataclass
@@ -54,10 +67,17 @@ class Setting:
     cache: Path
     rote: str
     results: Path
+    files: int = 50_000
+    mib: int = 1024
+    million: int = 1_000_000
 
     def dvc(self) -> str:
         """The peer's command, installed once in a virtual environment of its own."""
         return self._tool(f"dvc-{DVC}", f"dvc=={DVC}") + "/dvc"
+
+    def dvc_s3(self) -> str:
+        """The same peer with what it needs to speak S3."""
+        return self._tool(f"dvc-s3-{DVC}", f"dvc=={DVC}", f"dvc-s3=={DVC_S3}") + "/dvc"
 
     def hf_xet(self) -> str:
         return self._tool(f"hf-xet-{HF_XET}", f"hf-xet=={HF_XET}") + "/python"
@@ -85,9 +105,15 @@ def arguments() -> Setting:
         "--rote", default=str(Path(sys.executable).parent / "rote"), help="the command to measure"
     )
     parser.add_argument("--results", type=Path, default=HERE / "results.json")
+    parser.add_argument("--files", type=int, default=50_000, help="small files, for P1 to P5")
+    parser.add_argument("--mib", type=int, default=1024, help="the large file, for P6 and P7")
+    parser.add_argument("--million", type=int, default=1_000_000, help="files for P13")
     given = parser.parse_args()
     given.cache.mkdir(parents=True, exist_ok=True)
-    return Setting(given.rounds, given.cache.absolute(), given.rote, given.results.absolute())
+    return Setting(
+        given.rounds, given.cache.absolute(), given.rote, given.results.absolute(),
+        given.files, given.mib, given.million,
+    )  # fmt: skip
 
 
 @contextmanager
@@ -113,18 +139,20 @@ ENVIRONMENT = {
 }
 
 
-def timed(command: list[str], cwd: Path) -> float:
+def timed(command: list[str], cwd: Path, **environment: str) -> float:
     """Seconds of a command from start to end. Anything but exit code 0 ends the benchmark."""
     began = time.perf_counter()
-    done = subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=cwd, env=ENVIRONMENT | environment, capture_output=True, text=True, check=False
+    )
     took = time.perf_counter() - began
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed in {cwd}:\n{done.stdout}{done.stderr}")
     return took
 
 
-def quiet(command: list[str], cwd: Path) -> None:
-    timed(command, cwd)
+def quiet(command: list[str], cwd: Path, **environment: str) -> None:
+    timed(command, cwd, **environment)
 
 
 def repository(place: Path, name: str) -> Path:
@@ -134,14 +162,14 @@ def repository(place: Path, name: str) -> Path:
     return folder
 
 
-def rote_project(setting: Setting, place: Path) -> Path:
+def rote_project(setting: Setting, place: Path, store: str | None = None, **environment: str) -> Path:
     folder = repository(place, "rote")
-    quiet([setting.rote, "init"], folder)
+    quiet([setting.rote, "init", *(["--store", store] if store else [])], folder, **environment)
     return folder
 
 
-def dvc_project(setting: Setting, place: Path) -> Path:
-    folder = repository(place, "dvc")
+def dvc_project(setting: Setting, place: Path, name: str = "dvc") -> Path:
+    folder = repository(place, name)
     quiet([setting.dvc(), "init", "-q"], folder)
     return folder
 

@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from rote import identity
 from rote.bringing import pointer_to
 from rote.errors import BadPath, Missing
 from rote.ids import SnapshotId, shown
 from rote.pointer import SUFFIX, Pointer
-from rote.ports import WorkingTree, Workspace
+from rote.ports import Silence, WorkingTree, Workspace
 from rote.record import DataRoot
 from rote.roots import Roots
 from rote.snapshot import SnapshotRecord, SnapshotRef
+from rote.sourcelist import Followed
+from rote.texttree import TextTree
 from rote.transactions import Beaten, LostTxn, Transactions, Write
 
 _TRIES = 8
@@ -33,6 +36,8 @@ class Added(msgspec.Struct, frozen=True):
     changed: bool
     saved: bool
     before: Pointer | None = None
+    left: str = ""
+    """The source that the path followed until now: its content is another one, so it follows nothing any more."""
 
 
 class _Job(msgspec.Struct):
@@ -41,6 +46,8 @@ class _Job(msgspec.Struct):
     tree: WorkingTree
     ref: SnapshotRef | None = None
     saved: bool = False
+    followed: Followed | None = None
+    listed: SnapshotId | None = None
 
 
 def data_key(snapshot: SnapshotId) -> str:
@@ -69,7 +76,7 @@ def refuse_overlap(path: str, others: Mapping[str, str]) -> None:
 
 class Adding:
     """Adds data paths. `save(write, path, tree, fresh)` saves one within a write, `identify` tells which snapshot a
-    tree is, `about(path, repository)` gives the body of a path's root."""
+    tree is, `about(path, repository)` gives the body of a path's root, `attach` saves a source's list."""
 
     def __init__(
         self,
@@ -80,6 +87,7 @@ class Adding:
         save: Callable[[Write, str, WorkingTree, bool], SnapshotRecord],
         identify: Callable[[WorkingTree], Pointer],
         about: Callable[[str, str], DataRoot],
+        attach: Callable[[Write, TextTree], SnapshotRef],
     ) -> None:
         self._workspace = workspace
         self._transactions = transactions
@@ -87,18 +95,24 @@ class Adding:
         self._save = save
         self._identify = identify
         self._about = about
+        self._attach = attach
 
     def add(
         self,
         paths: Sequence[str],
+        *,
         force: bool,
         repository: str,
         tracked: Tracked | None,
         taken: Mapping[str, str],
+        followed: Mapping[str, Followed],
     ) -> list[Added]:
         """See `Data.add`."""
         jobs = self._jobs(list(dict.fromkeys(paths)), force, tracked, taken)
         for job in jobs:
+            job.followed = followed.get(job.path)
+            if job.followed is not None and job.followed.listed is not None:
+                job.listed = identity.identify(TextTree(job.followed.listed), Silence()).id
             self._look(job, force)
         todo = [job for job in jobs if job.ref is None]
         if todo:
@@ -109,6 +123,21 @@ class Adding:
         self, paths: list[str], force: bool, tracked: Tracked | None, taken: Mapping[str, str]
     ) -> list[_Job]:
         """Every refusal comes before a byte is written."""
+        self.refuse(paths, tracked, taken)
+        for path in paths:
+            if self._workspace.kind(path) is None:
+                raise Missing(
+                    f"there is nothing at {shown(path, 200)}",
+                    where=self._workspace.root,
+                    safe="nothing was written",
+                    next=f"rote checkout {path}"
+                    if self._workspace.pointer(path)
+                    else "see how it is spelled",
+                )
+        return [_Job(p, self._workspace.pointer(p), self._workspace.tree(p, fresh=force)) for p in paths]
+
+    def refuse(self, paths: Sequence[str], tracked: Tracked | None, taken: Mapping[str, str]) -> None:
+        """Raise BadPath if one of the paths can be no data path here."""
         pointers = {path: f"pinned by {path}{SUFFIX}" for path, _ in self._workspace.pointers()}
         for path in paths:
             if path.endswith(SUFFIX):
@@ -118,15 +147,7 @@ class Adding:
             others = {p: what for p, what in pointers.items() if p != path}
             others |= {p: "named in the same command" for p in paths if p != path}
             refuse_overlap(path, {**others, **taken})
-            if self._workspace.kind(path) is None:
-                raise Missing(
-                    f"there is nothing at {shown(path, 200)}",
-                    where=self._workspace.root,
-                    safe="nothing was written",
-                    next=f"rote checkout {path}" if path in pointers else "see how it is spelled",
-                )
             _refuse_tracked(path, tracked(path) if tracked else ())
-        return [_Job(p, self._workspace.pointer(p), self._workspace.tree(p, fresh=force)) for p in paths]
 
     def _look(self, job: _Job, force: bool) -> None:
         """Find out whether a path is saved already, where that is cheap to tell."""
@@ -139,12 +160,14 @@ class Adding:
         ):
             known = self._identify(job.tree)
         if known is not None:
-            job.ref = self._kept(known.snapshot)
+            job.ref = self._kept(known.snapshot, job.listed)
 
-    def _kept(self, snapshot: SnapshotId) -> SnapshotRef | None:
-        """The snapshot as a data root in force keeps it."""
+    def _kept(self, snapshot: SnapshotId, listed: SnapshotId | None = None) -> SnapshotRef | None:
+        """The snapshot as a data root in force keeps it; if there is a list, together with that."""
         root = self._roots.envelope(data_key(snapshot))
-        return root.needs[0] if root and root.needs else None
+        if listed is not None and root and listed not in [need.id for need in root.needs]:
+            return None
+        return next((need for need in root.needs if need.id == snapshot), None) if root else None
 
     def _write(self, jobs: list[_Job], force: bool, repository: str) -> None:
         """All of them in one transaction; started over if it is lost, or if somebody saved the same meanwhile."""
@@ -163,12 +186,16 @@ class Adding:
         some = False
         for job in jobs:
             record = self._save(write, job.path, job.tree, force)
-            kept = self._kept(record.id)
+            kept = self._kept(record.id, job.listed)
             if kept is None or force:
                 # With force, what was stored anew comes in force over a snapshot that may be damaged.
                 job.ref, job.saved, some = record.ref(), True, True
                 about = self._about(job.path, repository)
-                write.root(data_key(record.id), about, [job.ref], replace=force)
+                needs = [job.ref]
+                if job.followed is not None and job.followed.listed is not None:
+                    needs.append(self._attach(write, TextTree(job.followed.listed)))
+                again = force or (job.listed is not None and self._kept(record.id) is not None)
+                write.root(data_key(record.id), about, needs, replace=again)
             else:
                 job.ref, job.saved = kept, False
         return some
@@ -176,10 +203,17 @@ class Adding:
     def _point(self, job: _Job) -> Added:
         assert job.ref is not None  # every job was looked up or written
         self._workspace.ignore(job.path)
-        changed = self._workspace.write_pointer(job.path, pointer_to(job.ref))
+        had = job.before.source if job.before is not None else None
+        stays = job.before is not None and job.before.snapshot == job.ref.id
+        source = job.followed.source if job.followed else (had if stays else None)
+        if source is not None and job.listed is not None:
+            source = msgspec.structs.replace(source, list=job.listed)
+        says = msgspec.structs.replace(pointer_to(job.ref), source=source)
+        changed = self._workspace.write_pointer(job.path, says)
         # Last: if the pointer cannot be written, the data still counts as changed, and not as older than its pointer.
         self._workspace.set_bases(job.path, [job.ref])
-        return Added(job.path, job.ref, changed, job.saved, job.before)
+        left = had.url if had is not None and source is None else ""
+        return Added(job.path, job.ref, changed, job.saved, job.before, left)
 
 
 def _refuse_tracked(path: str, files: Sequence[str]) -> None:

@@ -12,12 +12,15 @@ from blake3 import blake3
 from rote import conditional, nodes, packs
 from rote.encoding import without_check
 from rote.errors import Corrupt, NotFound, StoreError, TooNew
+from rote.inspecting import Records, inspect
+from rote.inspecting import advice as advised
 from rote.ports import ObjectStore, Progress, Silence
 from rote.record import LIVE, OPEN, Channel, Root, Txn
 from rote.registry import version_key
 from rote.rooted import PREFIXES, Rooted, is_root, rooted
 from rote.roots import Roots
 from rote.snapshot import ZSTD, NodeRef, SnapshotRecord, SnapshotRef
+from rote.snapshots import check_record
 
 
 class Suffering(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,14 +131,14 @@ class StoreCheck:
     def check(
         self, deep: bool = False, progress: Progress | None = None, *, sample: Sample | None = None
     ) -> CheckReport:
-        """Check every root, alias, snapshot record and pack. A pack must be there, have its whole length, a sound
+        """Check every root, alias, record and pack. A pack must be there, have its whole length, a sound
         beginning and a sound table of contents; with `deep` every byte of it is read and verified too, with `sample`
         every byte of some. Raises StoreUnavailable; TooNew."""
         progress = progress or Silence()
         damages: list[Damage] = []
         self._open: list[OpenWrite] = []
         sizes = {m.key.removeprefix("packs/"): m.size for m in self._store.list("packs/")}
-        count, needs = self._roots(damages)
+        count, needs = self._roots(damages, deep)
         self._records(needs, damages)
         users: dict[str, list[_Need]] = {}
         for need in needs.values():
@@ -143,6 +146,8 @@ class StoreCheck:
                 users.setdefault(pack, []).append(need)
         read = sample.choose(users) if sample else sorted(users) if deep else []
         damages += self._packs(users, sizes, frozenset(read), progress)
+        if deep:
+            damages += self._unreadable(needs, {d.key.partition("/")[2] for d in damages})
         records = {meta.key.partition("/")[2] for meta in self._store.list("snapshots/")}
         used = sum(sizes.get(pack, 0) for pack in users)
         return CheckReport(
@@ -162,8 +167,9 @@ class StoreCheck:
 
     # ---- roots and records -------------------------------------------------------------------------------------
 
-    def _roots(self, damages: list[Damage]) -> tuple[int, dict[str, _Need]]:
+    def _roots(self, damages: list[Damage], deep: bool) -> tuple[int, dict[str, _Need]]:
         roots = Roots(self._store)
+        others: list[str] = []
         needs: dict[str, _Need] = {}
         count = 0
         versions: set[str] = set()
@@ -171,11 +177,12 @@ class StoreCheck:
         for key in (key for prefix in PREFIXES for key in roots.list(prefix)):
             try:
                 if not is_root(key):
+                    others.append(key)
                     channels.update(self._alias(key))
                     continue
                 root = roots.envelope(key)
             except Corrupt as e:
-                damages.append(Damage(key=key, why=e.what))
+                damages.append(Damage(key=key, why=e.what, advice=advised(key)))
                 continue
             if root is None:
                 continue
@@ -191,7 +198,11 @@ class StoreCheck:
                     if txn.state == OPEN:
                         self._open.append(OpenWrite(txn.id, txn.by, txn.began))
             except Corrupt as e:
-                damages.append(Damage(key=key, why=e.what))
+                damages.append(Damage(key=key, why=e.what, advice=advised(key)))
+        damages += [
+            Damage(key=flaw.key, why=flaw.why, advice=flaw.advice)
+            for flaw in inspect(self._store, others, deep=deep)
+        ]
         for key, channel in channels.items():
             root = Root(state=LIVE, txn=channel.snapshot.txn, needs=[channel.snapshot])
             needs.setdefault(channel.snapshot.key, _Need(channel.snapshot, {})).roots[key] = root
@@ -213,11 +224,26 @@ class StoreCheck:
         for need in needs.values():
             key = f"snapshots/{need.ref.key}"
             try:
-                need.record = without_check(self._store.get(key).data, SnapshotRecord, key)
+                record = without_check(self._store.get(key).data, SnapshotRecord, key)
+                check_record(record, need.ref, key)
+                need.record = record
             except (NotFound, Corrupt) as e:
                 why = "it is missing" if isinstance(e, NotFound) else e.what
                 whole = Suffering(snapshot=need.ref, paths=[], files=need.ref.files, roots=_who(need))
                 damages.append(Damage(key=key, why=why, suffering=[whole]))
+
+    def _unreadable(self, needs: dict[str, _Need], bad: set[str]) -> list[Damage]:
+        """Records that name what is not there, in packs that are sound."""
+        records, damages = Records(self._store), []
+        for key, need in needs.items():
+            if (
+                need.record
+                and bad.isdisjoint(need.record.packs)
+                and (why := records.why_unreadable(need.record))
+            ):
+                whole = Suffering(snapshot=need.ref, paths=[], files=need.ref.files, roots=_who(need))
+                damages.append(Damage(key=f"snapshots/{key}", why=why, suffering=[whole]))
+        return damages
 
     # ---- packs -------------------------------------------------------------------------------------------------
 
@@ -241,7 +267,8 @@ class StoreCheck:
         damages = []
         for pack, text in why.items():
             suffering = [s for need in users[pack] if (s := self._suffering(need, pack, bad))]
-            damages.append(Damage(key=f"packs/{pack}", why=text, suffering=suffering))
+            mendable = "rote store check --repair" if bad[pack] == set() else ""
+            damages.append(Damage(key=f"packs/{pack}", why=text, suffering=suffering, advice=mendable))
         return damages
 
     def _pack(self, pack: str, size: int | None, deep: bool) -> tuple[set[int] | None, str] | None:

@@ -16,7 +16,7 @@ from rote.ports import Clock
 from rote.record import Found, Result
 from rote.results import Last, LastResults, result_key
 from rote.snapshot import SnapshotRef
-from rote.stagekey import Inputs
+from rote.stagekey import Inputs, shown
 from rote.stagework import Done
 from rote.transactions import Beaten, Transactions, Write
 
@@ -163,7 +163,7 @@ class Committer:
             stage=item.stage, key=key, outs=refs,
             beside={path: item.done.ids[path] for path in item.done.beside}, metrics=item.done.metrics, run=self._run,
             seconds=round(item.done.seconds, 3), made=moment(self._clock),
-            found=item.found, inputs=msgspec.to_builtins(item.inputs),
+            found=item.found, inputs=msgspec.to_builtins(shown(item.inputs)),
         )  # fmt: skip
 
     def _finish(self, item: Item, refs: dict[str, SnapshotRef]) -> None:

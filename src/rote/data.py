@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,7 +12,7 @@ from rote import diff
 from rote.bringing import Bringing, Brought, identified, pointer_to
 from rote.diff import TreeDiff
 from rote.errors import BadPath, Corrupt, Missing, NotFound, StoreError
-from rote.identity import Identity
+from rote.identity import Identity, unlike
 from rote.ids import nearest, shown
 from rote.pointer import SUFFIX, Pointer
 from rote.ports import Clock, Columns, Progress, Silence, WorkingTree, Workspace
@@ -20,10 +20,11 @@ from rote.record import DataRoot
 from rote.snapshot import SnapshotRecord, SnapshotRef
 
 if TYPE_CHECKING:  # `rote status` in an unchanged tree opens no store, and loads nothing that speaks to one
-    from rote.adding import Added, Tracked
+    from rote.adding import Added, Adding, Tracked
     from rote.ingest import SnapshotWriter
     from rote.roots import Roots
     from rote.snapshots import Snapshots
+    from rote.sourcelist import Followed
     from rote.transactions import Transactions, Write
 
 __all__ = ["HERE", "Brought", "Data", "DataStatus"]
@@ -121,24 +122,42 @@ class Data:
         repository: str = "",
         tracked: Tracked | None = None,
         taken: Mapping[str, str] | None = None,
+        followed: Mapping[str, Followed] | None = None,
     ) -> list[Added]:
         """Save paths in one transaction, then write their pointers and `.gitignore` lines. A path that is saved and
         unchanged writes nothing. `force` reads every file again.
 
         `tracked` tells which files below a path git tracks; `taken` names paths with another owner (a stage's outs)
-        and what they are. Raises BadPath, Missing, Changed, and what the store raises; nothing is in force then.
+        and what they are; `followed` says of paths where they came from. Raises BadPath, Missing, Changed, and what the
+        store raises; nothing is in force then.
         """
+        return self._adding().add(
+            paths,
+            force=force,
+            repository=repository,
+            tracked=tracked,
+            taken=taken or {},
+            followed=followed or {},
+        )
+
+    def refuse(
+        self, path: str, *, tracked: Tracked | None = None, taken: Mapping[str, str] | None = None
+    ) -> None:
+        """Raise BadPath if `add` would refuse the path, whatever lies there."""
+        self._adding().refuse([path], tracked, taken or {})
+
+    def _adding(self) -> Adding:
         from rote.adding import Adding  # it loads the transactions; most commands add nothing
 
-        adding = Adding(
+        return Adding(
             workspace=self._workspace,
             transactions=self._open_transactions(),
             roots=self._open_roots(),
             save=self._save,
             identify=self._identified,
             about=self._about,
+            attach=lambda write, tree: self._writer(write).save(tree, progress=self._progress).ref(),
         )
-        return adding.add(paths, force, repository, tracked, taken or {})
 
     def pointers(self) -> list[tuple[str, Pointer]]:
         """Every pointer of the project, by data path. Raises ConfigError, TooNew."""
@@ -194,29 +213,42 @@ class Data:
         """What changed between two snapshots of a path, or HERE; None is nothing at all. Nodes that both have are not
         read."""
         sides = [self._snapshots.record(s) if isinstance(s, SnapshotRef) else s for s in (before, after)]
-        one, two = sides
+        ids = [{node.id for node in s.nodes} if isinstance(s, SnapshotRecord) else set() for s in sides]
+        columns: list[Iterable[Columns]] = [(), ()]
+        for i, side in enumerate(sides):
+            if isinstance(side, _Here):
+                columns[i], ids[i] = unlike(self._here(path), ids[1 - i])
+        common = ids[0] & ids[1]
         same = 0
-        if isinstance(one, SnapshotRecord) and isinstance(two, SnapshotRecord):
-            common = {node.id for node in one.nodes} & {node.id for node in two.nodes}
-            same = sum(node.files for node in two.nodes if node.id in common)
-            one, two = (
-                msgspec.structs.replace(r, nodes=[n for n in r.nodes if n.id not in common])
-                for r in (one, two)
-            )
-        found = diff.trees(self._columns(path, one), self._columns(path, two))
+        for i, side in enumerate(sides):
+            if isinstance(side, SnapshotRecord):
+                same = sum(node.files for node in side.nodes if node.id in common)
+                left = [node for node in side.nodes if node.id not in common]
+                columns[i] = self._snapshots.columns(msgspec.structs.replace(side, nodes=left))
+        found = diff.trees(*columns)
         return msgspec.structs.replace(found, same=found.same + same)
+
+    def differing(self, path: str, pointer: Pointer) -> set[str]:
+        """The files, relative to the path, that are not as the pointer says. Raises Missing, BadPath."""
+        pinned = self._snapshots.record(self.locate(path, pointer))
+        found = diff.merge(self._columns(path, pinned), self._columns(path, HERE))
+        return {(old or new or ("",))[0] for old, new in found if old != new}
 
     def _columns(self, path: str, side: SnapshotRecord | _Here | None) -> list[Columns]:
         if side is None:
             return []
         if isinstance(side, SnapshotRecord):
             return list(self._snapshots.columns(side))
+        return list(self._here(path))
+
+    def _here(self, path: str) -> Iterable[Columns]:
+        """The tree at a path, every digest known."""
         if self._workspace.kind(path) is None:
-            return []
+            return ()
         tree = self._workspace.tree(path)
-        if None in (d for batch in tree.batches() for d in batch.digests):
+        if any(None in batch.digests for batch in tree.batches()):
             self._identified(tree)
-        return list(tree.batches())
+        return tree.batches()
 
     def _status(self, path: str, pointer: Pointer, details: bool) -> DataStatus:
         bases = {base.id for base in self._workspace.bases(path)}

@@ -45,7 +45,7 @@ def without_check(data: bytes, kind: type[_T], where: str) -> _T:
     `format` is above ours, which is `FORMAT` unless the kind has a `newest_format`."""
     newest: int = getattr(kind, "newest_format", FORMAT)
     body, mark, check = data.rpartition(_CHECK)
-    if not mark or check.strip() != blake3(body).hexdigest().encode("ascii"):
+    if not mark or check != blake3(body).hexdigest().encode("ascii") + b"\n":
         raise Corrupt(
             "this record is damaged: its digest does not fit its content",
             where=where,
@@ -53,7 +53,7 @@ def without_check(data: bytes, kind: type[_T], where: str) -> _T:
         )
     try:
         value = msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as e:
+    except (msgspec.DecodeError, RecursionError) as e:  # a hostile record may be as deep as it is long
         _refuse_newer(body, where, newest)
         raise Corrupt(
             f"this record is not what it should be: {e}", where=where, next="rote store check"
@@ -70,7 +70,7 @@ class _Versioned(msgspec.Struct):
 def _refuse_newer(body: bytes, where: str, newest: int) -> None:
     try:
         found = msgspec.json.decode(body, type=_Versioned).format
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return
     if found > newest:
         raise TooNew(

@@ -17,6 +17,7 @@ RoteError                      what happened, where, what is safe, what to type 
 │   ├── Unsupported            this kind of store cannot do it at all
 │   └── StoreUnavailable       cannot be reached or refused access; `retry` says whether waiting can help
 ├── Missing                    a snapshot, run, model or version that the store does not hold
+├── SourceUnavailable          a source of data outside is not there, cannot be reached or refused access
 ├── Unsaved                    local changes would be lost
 ├── Changed                    a file changed while it was being read
 ├── Locked                     another process works in this tree
@@ -147,6 +148,12 @@ class StoreUnavailable(StoreError):
 
 class Missing(RoteError):
     """The store does not hold what was named."""
+
+
+class SourceUnavailable(RoteError):
+    """A source of data outside is not there, cannot be reached, refused access, or stopped on the way."""
+
+    retry = True
 
 
 class Unsaved(RoteError):

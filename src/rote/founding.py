@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rote import conditional
 from rote.encoding import with_check, without_check
-from rote.errors import Missing, StoreError
+from rote.errors import Corrupt, Missing, StoreError
 from rote.ports import Clock, ObjectStore
 from rote.record import StoreInfo
 
@@ -31,7 +31,7 @@ def found(store: ObjectStore, clock: Clock, like: StoreInfo | None = None) -> St
         there = put.found  # somebody founded it at the same moment
     if there is None:
         raise StoreError("the store vanished while it was being founded", where=store.url, next="try again")
-    return without_check(there.data, StoreInfo, f"{store.url}: {KEY}")
+    return _decoded(store, there.data)
 
 
 def read(store: ObjectStore) -> StoreInfo:
@@ -40,7 +40,19 @@ def read(store: ObjectStore) -> StoreInfo:
     if there is None:
         _must_be_empty(store)
         raise Missing("there is no store here", where=store.url, next=f"rote init --store {store.url}")
-    return without_check(there.data, StoreInfo, f"{store.url}: {KEY}")
+    return _decoded(store, there.data)
+
+
+def _decoded(store: ObjectStore, data: bytes) -> StoreInfo:
+    try:
+        return without_check(data, StoreInfo, f"{store.url}: {KEY}")
+    except Corrupt as e:
+        raise Corrupt(
+            f"{KEY} is not what rote writes: it is damaged, or this is no store",
+            where=store.url,
+            safe="nothing was changed",
+            next=f"check the address; if it is right, put {KEY} back from a copy of the store",
+        ) from e
 
 
 def _must_be_empty(store: ObjectStore) -> None:

@@ -42,7 +42,7 @@ class Guarantees:
 
     def probe(self, url: str) -> Probed:
         """Try the store at an address now, and remember what was found. Raises StoreUnavailable."""
-        found = probe(lambda: self._client(url), self._clock())
+        found = probe(lambda: self._client(url), self._clock(), most=address.most(url))
         self._probes.put(found)
         return found
 

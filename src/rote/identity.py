@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 import msgspec
 from blake3 import blake3
 
@@ -56,6 +58,28 @@ def rows_of(node: Columns) -> Rows:
     """A whole node as rows; every digest is known."""
     digests = b"".join(node.digests)  # type: ignore[arg-type]  # none is None here: checked by what joins them
     return Rows(node.paths, node.sizes, bytes(node.executables), digests)
+
+
+def unlike(batches: Iterable[Columns], ids: Collection[Digest]) -> tuple[list[Columns], set[Digest]]:
+    """The nodes of a tree whose id is not among `ids`, and the ids of those that are. Every digest is known."""
+    cutting = Cutting()
+    differ: list[Columns] = []
+    same: set[Digest] = set()
+
+    def look(node: Columns) -> None:
+        id = node_id(logical(rows_of(node)))
+        if id in ids:
+            same.add(id)
+        else:
+            differ.append(node)
+
+    for batch in batches:
+        for node in cutting.add(batch):
+            look(node)
+    rest = cutting.rest()
+    if rest:
+        look(rest)
+    return differ, same
 
 
 def identify(tree: Tree, progress: Progress) -> Identity:

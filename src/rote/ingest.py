@@ -179,6 +179,9 @@ class _Saving:
     def __exit__(self, *error: object) -> None:
         self._piecer.close()
         self._packer.__exit__(None, None, None)
+        # Callbacks tie these in a ring, and commands run without a collector of rings.
+        self._spots.clear()
+        self._locations.clear()
 
     # ---- rows --------------------------------------------------------------------------------------------------
 
@@ -190,8 +193,7 @@ class _Saving:
             sizes = batch.sizes
             look = self._worth_looking(sum(sizes[row] for row in unread))
             if look:
-                for row in unread:
-                    self.locator.near(batch.paths[row])
+                self.locator.near(batch.paths[row] for row in unread)
             read, paths, digests = self._read, batch.paths, batch.digests
             for row in unread:
                 digests[row], locations[row] = read(tree, paths[row], sizes[row], look)
@@ -239,12 +241,13 @@ class _Saving:
         """Find, or read, the rows whose digest was known from the start."""
         unplaced = [row for row, location in enumerate(locations) if location is None]
         look = self._worth_looking(sum(node.sizes[row] for row in unplaced))
+        if look:
+            self.locator.near(node.paths[row] for row in unplaced)
         for row in unplaced:
             path, size, digest = node.paths[row], node.sizes[row], node.digests[row]
             assert digest is not None
             found: Location | None = None
             if look:
-                self.locator.near(path)
                 found = EMPTY if not size else self.locator.file(digest)
             if found is None:
                 read, found = self._read(tree, path, size, look)

@@ -69,6 +69,8 @@ class Known:
         self._lock = threading.Lock()
         self._packs: list[_Pack] = []
         self._where: dict[bytes, int] | None = None
+        self._last = 0  # of the rows that were loaded
+        self._behind = False
         self._path: str | None = path
         self._db: sqlite3.Connection | None = None
 
@@ -99,8 +101,15 @@ class Known:
             found = self._where.get(digest) if self._where else None
             return None if found is None else self._packs[found >> 32].place(found & _LOW)
 
+    def renew(self) -> None:
+        """Something is about to be saved: from now on `find` knows what was remembered before, too."""
+        with self._lock:
+            if self._behind and self._where is not None:
+                self._load()
+
     def remember(self, pack: str, footer: Footer) -> None:
-        """The chunks of a pack that was written."""
+        """The chunks of a pack that was written. `find` does not know them before `renew`: whoever writes them does,
+        and a million of them twice would be too many."""
         with self._lock:
             if sum(footer.stored) < LEAST:
                 return
@@ -116,8 +125,7 @@ class Known:
             except sqlite3.Error as e:
                 self._give_up(e)
                 return
-            if self._where is not None:
-                self._learn(pack, footer)
+            self._behind = True
 
     def forget(self, packs: Iterable[str]) -> None:
         """Know nothing of these packs any more: they are damaged."""
@@ -130,17 +138,20 @@ class Known:
                     db.execute("DELETE FROM packs WHERE store=? AND name=?", (self._store, pack))
             except sqlite3.Error as e:
                 self._give_up(e)
-            self._packs, self._where = [], None if self._db else {}
+            self._packs, self._where, self._last = [], None if self._db else {}, 0
 
     def _load(self) -> None:
-        self._where = {}
+        if self._where is None:
+            self._where = {}
+        self._behind = False
         db = self._open()
         if db is None:
             return
         try:
-            query = "SELECT name, footer FROM packs WHERE store=? ORDER BY id"
-            for name, footer in db.execute(query, (self._store,)):
+            query = "SELECT id, name, footer FROM packs WHERE store=? AND id>? ORDER BY id"
+            for id, name, footer in db.execute(query, (self._store, self._last)):
                 self._learn(name, msgspec.msgpack.decode(footer, type=Footer))
+                self._last = id
         except (sqlite3.Error, msgspec.DecodeError) as e:
             self._give_up(e)
 

@@ -18,6 +18,8 @@ LOG = 1
 SIGN = 2
 """The kind of an item that is a sign of life."""
 _HEAD = struct.Struct("<BBI")
+_UNPACKED = 5 << 20
+"""Bytes that a segment may have when it is unpacked: more than any writer puts into one."""
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -54,13 +56,26 @@ def unpack_segment(data: bytes, where: str) -> Iterator[Item]:
     frame = data[len(MAGIC) + 32 :]
     if data[: len(MAGIC)] != MAGIC or blake3(frame).digest() != data[len(MAGIC) : len(MAGIC) + 32]:
         raise Corrupt("this piece of a log is damaged: its digest does not fit its content", where=where)
-    plain = zstandard.ZstdDecompressor().decompress(frame)
-    at = 0
-    while at < len(plain):
-        kind, name, length = _HEAD.unpack_from(plain, at)
-        at += _HEAD.size
-        yield Item(kind, plain[at : at + name].decode("ascii"), plain[at + name : at + name + length])
-        at += name + length
+    try:
+        # The digest lies beside the frame: it tells of rot, not of malice. What is claimed is judged before it is made.
+        claimed = zstandard.frame_content_size(frame)
+        if claimed > _UNPACKED:
+            raise Corrupt(
+                f"this piece of a log claims to have {claimed} bytes, more than one has", where=where
+            )
+        plain = zstandard.ZstdDecompressor().decompress(
+            frame, max_output_size=_UNPACKED, allow_extra_data=False
+        )
+        at = 0
+        while at < len(plain):
+            kind, name, length = _HEAD.unpack_from(plain, at)
+            at += _HEAD.size
+            if at + name + length > len(plain):
+                raise Corrupt("this piece of a log is damaged: it ends too early", where=where)
+            yield Item(kind, plain[at : at + name].decode("ascii"), plain[at + name : at + name + length])
+            at += name + length
+    except (zstandard.ZstdError, struct.error, UnicodeDecodeError) as e:
+        raise Corrupt("this piece of a log is damaged: it cannot be unpacked", where=where) from e
 
 
 def pack_now(now: Now) -> bytes:

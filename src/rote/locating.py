@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Protocol
 
 import msgspec
 
+from rote.abreast import WIDTH
 from rote.errors import Corrupt, NotFound
 from rote.ids import Digest
 from rote.nodes import DIGEST
@@ -20,6 +22,8 @@ from rote.snapshots import Snapshots
 
 _log = logging.getLogger(__name__)
 
+_NODES = 64
+"""Nodes of the parent that are read at a time."""
 EMPTY = -1
 """The location of a file without bytes."""
 
@@ -49,6 +53,9 @@ class Memory(Protocol):
     def find(self, digest: bytes) -> tuple[Chunk, Block] | None:
         """Where a chunk was last seen."""
 
+    def renew(self) -> None:
+        """Something is about to be saved: what was remembered before is to be found."""
+
     def remember(self, pack: str, footer: Footer) -> None:
         """The chunks of a pack that was written."""
 
@@ -73,9 +80,11 @@ class Locator:
         self._known = known
         self._files: dict[bytes, Pieced] = {}
         self._firsts = [ref.first for ref in parent.nodes] if parent else []
-        self._by_id: dict[Digest, NodeRef] = {ref.id: ref for ref in parent.nodes} if parent else {}
+        self._by_id: dict[Digest, int] = {ref.id: n for n, ref in enumerate(parent.nodes)} if parent else {}
         self._loaded: set[int] = set()
         self._usable: dict[str, bool] = {}
+        if known is not None:
+            known.renew()
         self.has_hints = parent is not None or known is not None
 
     def may_use(self, packs: Iterable[str]) -> bool:
@@ -89,26 +98,48 @@ class Locator:
 
     def node(self, id: Digest) -> NodeRef | None:
         """The parent's node with this id, if it may be used as it is."""
-        ref = self._by_id.get(id)
-        if ref is None or self._parent is None:
+        number = self._by_id.get(id)
+        if number is None or self._parent is None:
             return None
-        names = self._parent.packs
-        return ref if self.may_use([names[ref.pack], *(names[i] for i in ref.into)]) else None
+        ref = self._parent.nodes[number]
+        wanted = self._packs_of(ref)
+        if not wanted <= self._usable.keys():
+            self._ask_ahead(number)
+        return ref if self.may_use(wanted) else None
 
-    def near(self, path: str) -> None:
-        """Look into the parent's node that has this path or its neighbours, once."""
-        if not self._firsts or self._parent is None:
+    def _packs_of(self, ref: NodeRef) -> set[str]:
+        assert self._parent is not None
+        names = self._parent.packs
+        return {names[ref.pack], *(names[i] for i in ref.into)}
+
+    def _ask_ahead(self, number: int) -> None:
+        """Ask about the packs of a node and of those after it, which will probably be used again as well: all at once
+        takes as long as one."""
+        assert self._parent is not None
+        unasked: set[str] = set()
+        for ref in islice(self._parent.nodes, number, None):
+            more = self._packs_of(ref) - self._usable.keys() | unasked
+            if unasked and len(more) > WIDTH:
+                break
+            unasked = more
+        self.may_use(unasked)
+
+    def near(self, paths: Iterable[str]) -> None:
+        """Look into the parent's nodes that have these paths or their neighbours, each once."""
+        parent = self._parent
+        if not self._firsts or parent is None:
             return
-        number = max(bisect_right(self._firsts, path) - 1, 0)
-        if number not in self._loaded:
-            self._loaded.add(number)
-            if not self.may_use([self._parent.packs[self._parent.nodes[number].pack]]):
-                return
+        numbers = {max(bisect_right(self._firsts, path) - 1, 0) for path in paths} - self._loaded
+        self._loaded |= numbers
+        packs = {number: parent.packs[parent.nodes[number].pack] for number in numbers}
+        self.may_use(packs.values())
+        good = sorted(number for number in numbers if self._usable[packs[number]])
+        for begin in range(0, len(good), _NODES):
             try:
-                for node in self._snapshots.nodes(self._parent, [number]):
+                for node in self._snapshots.nodes(parent, good[begin : begin + _NODES]):
                     self.learn(node)
             except (NotFound, Corrupt) as e:
-                _log.debug("the parent's node is of no use: %s", e)  # what it has is stored anew
+                _log.debug("nodes of the parent are of no use: %s", e)  # what they have is stored anew
 
     def find(self, digest: bytes) -> int | None:
         """The spot of a chunk, or None."""
@@ -127,7 +158,8 @@ class Locator:
         """Remember where the chunks of this node lie, as far as they may be used."""
         self.has_hints = True
         rows, places = node.rows, node.places
-        good = [self.may_use([name]) for name in places.packs]
+        self.may_use(places.packs)
+        good = [self._usable[name] for name in places.packs]
         numbers = [
             self.packer.foreign(block) if good[places.block_pack[i]] else None
             for i, block in enumerate(_blocks(node))

@@ -32,9 +32,8 @@ def numbers(content: Any) -> dict[str, Any]:
         if isinstance(value, Mapping):
             if below := numbers(value):
                 found[str(name)] = below
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            if math.isfinite(value) and (isinstance(value, float) or _LEAST <= value <= _MOST):
-                found[str(name)] = value
+        elif _is_number(value):
+            found[str(name)] = value
     return found
 
 
@@ -85,3 +84,10 @@ def _refused(file: str, key: str, why: str) -> StageFailed:
         where=where,
         next=_NEXT,
     )
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value can stand in a catalogue: finite, and of a size that it can hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return False
+    return isinstance(value, float) or _LEAST <= value <= _MOST

@@ -117,3 +117,43 @@ def clash(paths: Iterable[str]) -> tuple[str, str] | None:
         if folded in seen:
             return seen[folded], folder
     return None
+
+
+class Together:
+    """The paths of one snapshot as they come: no two may differ only in case, none be a file and a folder at once."""
+
+    def __init__(self) -> None:
+        self._files: set[str] = set()
+        self._folders: dict[str, str] = {}
+
+    def add(self, paths: Iterable[str]) -> None:
+        """Some more. Raises BadPath."""
+        files, folders = self._files, self._folders
+        last = ""
+        for path in paths:
+            folded = _folded(path)
+            if folded in files or folded in folders:
+                raise BadPath(
+                    f"{shown(path, 200)} and another path cannot both be files: not everywhere are they two"
+                )
+            files.add(folded)
+            folder = path[: path.rfind("/") + 1]
+            if folder != last:
+                last = folder
+                self._enter(folder[:-1])
+
+    def _enter(self, folder: str) -> None:
+        while folder:
+            folded = _folded(folder)
+            there = self._folders.setdefault(folded, folder)
+            if there != folder or folded in self._files:
+                raise BadPath(
+                    f"{shown(folder, 200)} and another path cannot both be: not everywhere are they two"
+                )
+            folder = folder[: max(folder.rfind("/"), 0)]
+
+
+def _folded(path: str) -> str:
+    """As `fold`; the same object where nothing changes, for there may be millions."""
+    folded = path.lower() if path.isascii() else fold(path)
+    return path if folded == path else folded

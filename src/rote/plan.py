@@ -11,7 +11,7 @@ from rote.encoding import canonical
 from rote.found import Difference
 from rote.ids import RunId, StageKey
 from rote.record import Found, Result
-from rote.stagekey import Inputs
+from rote.stagekey import Inputs, shown
 
 HIT, RUN, BLOCKED, FROZEN = "hit", "run", "blocked", "frozen"
 
@@ -110,10 +110,11 @@ def _said(value: Any, exact: bool) -> str:
 
 
 def changes(old: Inputs, new: Inputs) -> list[Change]:
-    """Everything that differs, in the order command, wdir, deps, params, variables, lock files, image, Python, trace,
-    outs. Empty if and only if the
-    stage keys are equal."""
+    """Everything that differs and may be shown, in the order command, wdir, deps, params, variables, lock files, image,
+    Python, trace, starts, outs. Without secrets in commands and params: empty if and only if the stage keys are
+    equal."""
     found: list[Change] = []
+    old, new = shown(old), shown(new)
     if old.cmd != new.cmd:
         found.append(Change(kind="command", name="", old=list(old.cmd), new=list(new.cmd)))
     if old.wdir != new.wdir:
@@ -192,7 +193,10 @@ def reasons(new: Inputs, last: Inputs | None, differences: Sequence[Difference] 
         return [str(change) for change in found_changes(differences)]
     if last is None:
         return ["it has no result yet"]
-    return [str(change) for change in changes(last, new)] or ["its last result is no longer in the store"]
+    found = [str(change) for change in changes(last, new)]
+    if not found and shown(new) is not new:
+        return ["a secret in its command or params changed, or its last result is no longer in the store"]
+    return found or ["its last result is no longer in the store"]
 
 
 def decide(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 
@@ -17,13 +18,35 @@ SUFFIX = ".rote"
 _NAMED = re.compile(rb"^snapshot:[ \t]*([0-9a-f]{64})[ \t\r]*$", re.MULTILINE)
 
 
+MAX_URL = 2000
+"""Characters of a source's address."""
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where data came from: the address without credentials, what the source said of its content then (an etag, or
+    empty), when that was, and for a folder the snapshot of the source's list."""
+
+    url: str
+    etag: str
+    time: str
+    list: SnapshotId | None = None
+
+    def text(self) -> str:
+        """The lines in a pointer."""
+        etag = f"source-etag: {self.etag}\n" if self.etag else ""
+        listed = f"source-list: {self.list}\n" if self.list else ""
+        return f"source: {self.url}\n{etag}source-time: {self.time}\n{listed}"
+
+
 class Pointer(msgspec.Struct, frozen=True):
-    """What a pointer says: the snapshot, and for people who read a diff, how many files and bytes it has."""
+    """What a pointer says: the snapshot, and for people who read a diff, how many files and bytes it has; and the
+    source that the data follows, if any."""
 
     snapshot: SnapshotId
     files: int
     size: int
     single: bool = False
+    source: Source | None = None
 
     def text(self) -> str:
         """The file's text."""
@@ -31,6 +54,7 @@ class Pointer(msgspec.Struct, frozen=True):
         return (
             f"# Data kept by rote; `rote checkout` brings it.\nrote: {FORMAT}\nsnapshot: {self.snapshot}\n"
             f"kind: {kind}\nfiles: {self.files}\nbytes: {self.size}\n"
+            f"{self.source.text() if self.source else ''}"
         )
 
 
@@ -64,6 +88,7 @@ def parse(text: str, where: str) -> Pointer:
             int(found["files"]),
             int(found["bytes"]),
             found["kind"] == "file",
+            _source(found),
         )
     except (KeyError, ValueError) as e:
         reason = f"it has no {e}" if isinstance(e, KeyError) else str(e)
@@ -80,6 +105,21 @@ def parse(text: str, where: str) -> Pointer:
             where=where,
             next="take the file from git again, or run `rote add` on the data",
         ) from e
+
+
+def _source(found: Mapping[str, str]) -> Source | None:
+    url = found.get("source")
+    if not url:
+        return None
+    if len(url) > MAX_URL or not url.isprintable() or " " in url:
+        raise ValueError("its source is not an address")
+    listed = found.get("source-list")
+    return Source(
+        url,
+        found.get("source-etag", ""),
+        found.get("source-time", ""),
+        ids.snapshot_id(listed) if listed else None,
+    )
 
 
 def names(content: bytes) -> SnapshotId | None:

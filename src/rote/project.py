@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from rote.runrecord import RunOutcome
     from rote.samples import Samples
     from rote.stats import StoreFigures
+    from rote.subscribing import Subscribing
+    from rote.upstream import Updated
     from rote.usage import Budget, Usage
     from rote.warming import Link
 
@@ -113,11 +115,16 @@ class Project:
 
     # data
 
-    def add(self, *paths: str, force: bool = False) -> list[Added]:
+    def add(self, *paths: str, force: bool = False, source: str | None = None) -> list[Added]:
         """Save files or folders to the store and pin each with a pointer; all or none.
 
-        `force` stores all bytes again. Raises BadPath, Changed, Missing, StoreError, UsageError (git tracks the data).
+        `force` stores all bytes again. With `source` (the address of a file, an object, or all below a prefix) that is
+        fetched first, to the one path given or to one of its own name; `update` follows it then. Raises BadPath,
+        Changed, Missing, SourceUnavailable, StoreError, Unsaved, UsageError (git tracks the data).
         """
+        if source is not None:
+            with self._locked("rote add"):
+                return [self._subscribing().add(source, paths)]
         names = [self._w.workspace.name(path, self._cwd) for path in paths]
         with self._locked("rote add"):
             return self._w.data.add(
@@ -127,6 +134,16 @@ class Project:
                 tracked=lambda path: self._w.git.ls_files([path]),
                 taken=self._outs(),
             )
+
+    def update(self, *paths: str, dry_run: bool = False) -> list[Updated]:
+        """Fetch what changed at the sources of data that was added from outside: all of it, or `paths`. A source that
+        did not change costs one request (a listing: one a thousand objects).
+
+        With `dry_run` nothing is fetched. Of several paths one that fails is in the result, and the others go on.
+        Raises Missing, SourceUnavailable, Unsaved, Changed, BadPath, StoreError.
+        """
+        with self._locked("rote update"):
+            return self._subscribing().update(paths, dry_run)
 
     def status(self) -> Status:
         """What changed since the data was added, and which stages would run."""
@@ -604,6 +621,11 @@ class Project:
     def _locked(self, command: str, *, wait: bool = True) -> Iterator[None]:
         with self._w.workspace.lock(command, wait=wait, say=self._w.progress.say):
             yield
+
+    def _subscribing(self) -> Subscribing:
+        from rote.subscribing import Subscribing  # only data from outside needs it
+
+        return Subscribing(self._w, self._cwd, repository=self._repository, taken=self._outs())
 
     def _revisions(self) -> Revisions:
         from rote.revisions import Revisions  # only calls about revisions need it

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 
 import msgspec
 from blake3 import blake3
 
-from rote import packs
+from rote import abreast, packs
 from rote.errors import Corrupt, NotFound
 from rote.nodes import DIGEST, Places, Rows
 from rote.packs import MAX_BLOCK
@@ -16,6 +17,9 @@ from rote.snapshot import RAW
 
 WINDOW = 16 << 20
 """Bytes that are fetched at a time, about."""
+AHEAD = 3
+"""Windows under way at once, of a store that is far: so many times WINDOW is the memory that reading takes, and twice
+that for a moment where everything is compressed."""
 GAP = 1 << 17
 """Ranges with at most so many bytes between them are read as one."""
 _KEPT = 4
@@ -65,6 +69,16 @@ class _Piece(msgspec.Struct, gc=False):
     length: int
 
 
+class _Window(msgspec.Struct, gc=False):
+    """Pieces that are fetched at a time. `local`: digest -> chunks that need not be; `missing`: those whose blocks must
+    be; `kept`: the blocks that the next window may need again."""
+
+    pieces: list[_Piece]
+    local: dict[bytes, bytes]
+    missing: list[_Piece]
+    kept: list[Spot]
+
+
 class Pieces:
     """The files of some rows, in order. One thread."""
 
@@ -78,6 +92,7 @@ class Pieces:
         self._plan = (piece for node, wanted in rows for piece in _pieces(node, wanted))
         self._have = have
         self._kept: dict[Spot, bytes | memoryview] = {}
+        self._planned: list[Spot] = []
 
     def files(self) -> Iterator[FileParts]:
         """Every file. Raises NotFound, Corrupt, also out of `parts`."""
@@ -90,8 +105,8 @@ class Pieces:
                 pass
 
     def _verified(self) -> Iterator[tuple[_Piece, bytes | memoryview]]:
-        while window := self._next_window():
-            for piece, data in zip(window, self._fetch(window), strict=True):
+        for window, fetched in abreast.ahead(self._store, self._fetched, self._windows(), AHEAD):
+            for piece, data in zip(window.pieces, self._assembled(window, fetched), strict=True):
                 if blake3(data).digest() != piece.digest:
                     forget(self._store, piece.pack)
                     raise packs.damaged(
@@ -99,7 +114,24 @@ class Pieces:
                     )
                 yield piece, data
 
-    def _next_window(self) -> list[_Piece]:
+    def _windows(self) -> Iterator[_Window]:
+        """What is fetched at a time, and which blocks of it the window before has not got."""
+        while pieces := self._next_pieces():
+            local: dict[bytes, bytes] = {_EMPTY: b""}
+            if self._have:
+                for digest in {piece.digest for piece in pieces if piece.length}:
+                    found = self._have(digest)
+                    if found is not None and blake3(found).digest() == digest:
+                        local[digest] = found
+            wanted = [piece for piece in pieces if piece.digest not in local]
+            kept = set(self._planned)
+            missing = [piece for piece in wanted if (piece.pack, piece.offset) not in kept]
+            order = dict.fromkeys([*self._planned, *((p.pack, p.offset) for p in _by_pack(missing))])
+            # The last blocks stay: the next window's small files probably begin in them.
+            self._planned = list(order)[-_KEPT:]
+            yield _Window(pieces, local, missing, self._planned)
+
+    def _next_pieces(self) -> list[_Piece]:
         window: list[_Piece] = []
         spots: set[Spot] = set()
         size = 0
@@ -113,31 +145,11 @@ class Pieces:
                     break
         return window
 
-    def _fetch(self, window: Sequence[_Piece]) -> list[bytes | memoryview]:
-        """The bytes of each piece of a window, not yet verified."""
-        local: dict[bytes, bytes] = {_EMPTY: b""}
-        if self._have:
-            for digest in {piece.digest for piece in window if piece.length}:
-                found = self._have(digest)
-                if found is not None and blake3(found).digest() == digest:
-                    local[digest] = found
-        blocks = dict(self._kept)
-        self._fetch_blocks([piece for piece in window if piece.digest not in local], blocks)
-        # The last blocks stay: the next window's small files probably begin in them.
-        self._kept = dict(list(blocks.items())[-_KEPT:])
-        views = {spot: memoryview(data) for spot, data in blocks.items()}
-        return [
-            local[p.digest] if p.digest in local else views[p.pack, p.offset][p.start : p.start + p.length]
-            for p in window
-        ]
-
-    def _fetch_blocks(self, pieces: Sequence[_Piece], blocks: dict[Spot, bytes | memoryview]) -> None:
-        needed: dict[str, dict[int, _Piece]] = {}
-        for piece in pieces:
-            if (piece.pack, piece.offset) not in blocks:
-                needed.setdefault(piece.pack, {})[piece.offset] = piece
-        for pack, found in needed.items():
-            order = [found[offset] for offset in sorted(found)]
+    def _fetched(self, window: _Window) -> tuple[_Window, dict[Spot, bytes | memoryview]]:
+        """The missing blocks of a window. Any thread."""
+        blocks: dict[Spot, bytes | memoryview] = {}
+        for pack, pieces in groupby(_by_pack(window.missing), lambda piece: piece.pack):
+            order = list(pieces)
             path = order[0].file.path
             try:
                 stored = coalesced(self._store, pack, [(p.offset, p.stored) for p in order], GAP)
@@ -151,6 +163,27 @@ class Pieces:
                 except Corrupt:
                     forget(self._store, pack)
                     raise
+        return window, blocks
+
+    def _assembled(
+        self, window: _Window, fetched: dict[Spot, bytes | memoryview]
+    ) -> list[bytes | memoryview]:
+        """The bytes of each piece of a window, not yet verified."""
+        blocks, local = {**self._kept, **fetched}, window.local
+        self._kept = {spot: blocks[spot] for spot in window.kept}
+        views = {spot: memoryview(data) for spot, data in blocks.items()}
+        return [
+            local[p.digest] if p.digest in local else views[p.pack, p.offset][p.start : p.start + p.length]
+            for p in window.pieces
+        ]
+
+
+def _by_pack(pieces: Iterable[_Piece]) -> list[_Piece]:
+    """One piece for each block, pack by pack as they come first, and in the order of their offsets there."""
+    needed: dict[str, dict[int, _Piece]] = {}
+    for piece in pieces:
+        needed.setdefault(piece.pack, {})[piece.offset] = piece
+    return [found[offset] for found in needed.values() for offset in sorted(found)]
 
 
 def forget(store: ObjectStore, pack: str) -> None:

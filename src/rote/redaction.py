@@ -85,9 +85,25 @@ def says_secret(name: str) -> bool:
 
 
 def secret_values(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The values of those variables whose name says secret, longest first, without the very short ones."""
+    """The values of those variables whose name says secret, and the passwords in those that are URLs; longest first,
+    without the very short ones."""
     found = {value for name, value in environment.items() if len(value) >= SHORTEST and says_secret(name)}
+    for value in environment.values():
+        if "://" in value and "@" in value:  # few have both: the rules are not even compiled for the others
+            found.update(secrets_in(value))
     return tuple(sorted(found, key=lambda value: (-len(value), value)))
+
+
+def secrets_in(text: str) -> set[str]:
+    """What `redact` would mask by its form in a text, without the very short: values to be masked elsewhere, too."""
+    found: set[str] = set()
+    for rule, _ in _rules():
+        for match in rule.finditer(text):
+            named = match.groupdict()
+            value = match[0].removeprefix(named.get("keep") or "").strip("'\"")
+            if len(value) >= SHORTEST and value != MASK:
+                found.add(value)
+    return found
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:

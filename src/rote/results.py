@@ -13,7 +13,7 @@ from rote.ids import RunId, StageKey
 from rote.record import Result
 from rote.roots import Roots
 from rote.snapshot import SnapshotRef
-from rote.stagekey import Inputs
+from rote.stagekey import Inputs, shown
 from rote.transactions import Write
 
 _REMEMBERED = 200
@@ -96,7 +96,7 @@ class LastResults:
             kept = self._load()
             known = kept.stages.get(stage)
             if known is None or (known.key, known.slot, known.run) != (last.key, last.slot, last.run):
-                kept.stages[stage] = last
+                kept.stages[stage] = msgspec.structs.replace(last, inputs=shown(last.inputs))
                 self._changed = True
 
     def run_of(self, keys: Mapping[str, StageKey]) -> RunId | None:

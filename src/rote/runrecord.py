@@ -91,7 +91,8 @@ class RunRecord:
         makers: set[RunId],
         trouble: BaseException | None = None,
     ) -> RunOutcome:
-        """Write the record. `halt` is why the run ended before it was done, if it did. `makers` are the runs that made what was hit; `trouble` is raised once it is written."""
+        """Write the record. `halt` is why the run ended before it was done, if it did; `makers` are the runs that made
+        what was hit; `trouble` is raised once it is written."""
         ok = not trouble and not any(o.outcome in BAD for o in stages)
         if self._begun is None and ok and not halt:
             former = self._former(stages, makers)

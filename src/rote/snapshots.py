@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from blake3 import blake3
 
-from rote import packs, paths
+from rote import abreast, packs, paths
 from rote.encoding import without_check
 from rote.errors import BadPath, Corrupt, Missing, NotFound
 from rote.ids import Digest, SnapshotId, nearest, shown, txn_id
@@ -21,6 +21,8 @@ from rote.record import Root
 from rote.snapshot import ZSTD, Entry, NodeRef, SnapshotRecord, SnapshotRef
 
 _BATCH = 16
+_AHEAD = 4
+"""Batches of nodes under way at once, of a store that is far."""
 _GAP = 1 << 16
 _RECORDS = 4
 
@@ -125,9 +127,16 @@ class Snapshots:
     def nodes(self, record: SnapshotRecord, numbers: Sequence[int] | None = None) -> Iterator[LoadedNode]:
         """The nodes with these numbers (all if None), in order, verified. Raises NotFound, Corrupt."""
         wanted = range(len(record.nodes)) if numbers is None else numbers
-        for begin in range(0, len(wanted), _BATCH):
-            refs = [record.nodes[i] for i in wanted[begin : begin + _BATCH]]
-            for ref, data in zip(refs, self._fetch(record, refs), strict=True):
+        batches = (
+            [record.nodes[i] for i in wanted[begin : begin + _BATCH]]
+            for begin in range(0, len(wanted), _BATCH)
+        )
+
+        def fetched(refs: list[NodeRef]) -> list[tuple[NodeRef, bytes]]:
+            return list(zip(refs, self._fetch(record, refs), strict=True))
+
+        for batch in abreast.ahead(self._store, fetched, batches, _AHEAD):
+            for ref, data in batch:
                 yield self._load(record, ref, data)
 
     def _fetch(self, record: SnapshotRecord, refs: Sequence[NodeRef]) -> list[bytes]:
@@ -251,9 +260,10 @@ class Snapshots:
         if isinstance(only, Set):
             firsts = [ref.first for ref in record.nodes]
             numbers = sorted({max(bisect_right(firsts, path) - 1, 0) for path in only}) if firsts else []
+        together = paths.Together()
         for node in self.nodes(record, numbers):
             listed = node.rows.paths
-            _check_paths(listed, record)
+            _check_paths(listed, record, together)
             yield (
                 node,
                 [i for i, path in enumerate(listed) if path in only]
@@ -290,10 +300,14 @@ def check_record(record: SnapshotRecord, ref: SnapshotRef, key: str) -> None:
         raise Corrupt(f"this snapshot's record is damaged: {why}", where=key, next="rote store check")
 
 
-def _check_paths(listed: Sequence[str], record: SnapshotRecord) -> None:
+def _check_paths(
+    listed: Sequence[str], record: SnapshotRecord, together: paths.Together | None = None
+) -> None:
     try:
         for path in listed:
             paths.check(path)
+        if together is not None:
+            together.add(listed)
     except BadPath as e:
         raise Corrupt(
             f"this snapshot holds a path that no snapshot may hold: {e.what}",

@@ -13,7 +13,7 @@ from rote.encoding import canonical, tagged
 from rote.ids import Digest, SnapshotId, StageKey
 from rote.overriding import locate, value_at
 from rote.pipeline import Stage, Values
-from rote.redaction import MASK, redact, says_secret
+from rote.redaction import MASK, redact, redact_values, says_secret
 
 _LEAST, _MOST = -(1 << 63), (1 << 64) - 1
 
@@ -58,6 +58,16 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
         }  # fmt: skip
         parts.update({name: value for name, value in later.items() if value})
         return StageKey(tagged("stage", canonical(parts)))
+
+
+def shown(inputs: Inputs) -> Inputs:
+    """The inputs as they may be stored and shown: what looks like a secret in a command or a param is masked. They
+    have another key then."""
+    cmd = tuple(redact(line) for line in inputs.cmd)
+    params = redact_values(inputs.params)
+    if cmd == inputs.cmd and params == inputs.params:
+        return inputs
+    return msgspec.structs.replace(inputs, cmd=cmd, params=params)
 
 
 def inputs(

@@ -16,6 +16,7 @@ from rote.overriding import keys
 from rote.pipeline import Stage, Values
 from rote.ports import Bounds, Executor, Exit, Files, Process, Workspace
 from rote.record import Result
+from rote.redaction import Mask, redact, secret_values, secrets_in
 from rote.stagekey import Inputs, chosen, inputs
 
 Decode = Callable[[str, bytes], Mapping[str, Any]]
@@ -280,10 +281,14 @@ class Stagework:
         Raises Failure.
         """
         tail = bytearray()
+        # The log knows the secrets of the environment; those on the command line are known here.
+        typed = secrets_in("\n".join(stage.cmd))
+        mask = Mask(typed)
 
         def output(data: bytes) -> None:
-            log(data)
-            tail.extend(data[-_TAIL:])
+            shown = mask.feed(data)
+            log(shown)
+            tail.extend(shown[-_TAIL:])
             del tail[:-_TAIL]
 
         cwd = os.path.normpath(os.path.join(self._workspace.root, stage.wdir))
@@ -293,13 +298,15 @@ class Stagework:
         process = executor.start(cmd or stage.cmd, cwd=cwd, env=env, output=output, bounds=bounds)
         started(process)
         exit = process.wait()
+        log(mask.rest())
         if exit.stopped:
             raise Failure("stopped", exit=exit)
+        known = (*typed, *secret_values(self._environment))
         if exit.exceeded:
             what, next = bounding.ended(stage, exit.exceeded, exit.code, exit.peak)
-            raise Failure(what + _last(bytes(tail)), next=next, exit=exit)
+            raise Failure(what + redact(_last(bytes(tail)), known), next=next, exit=exit)
         if exit.code:
-            raise Failure(_said(exit.code) + _last(bytes(tail)), exit=exit)
+            raise Failure(redact(_said(exit.code) + _last(bytes(tail)), known), exit=exit)
         if exit.left:
             raise Failure(
                 "a process that it started does not end, although it was killed: a disk does not answer",

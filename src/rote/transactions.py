@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from rote import conditional
+from rote import abreast, conditional
 from rote.encoding import with_check, without_check
 from rote.errors import Conflict, NotFound, StoreError, Unknown
 from rote.fence import Seen, Sight
@@ -128,8 +128,11 @@ class Write:
         """Those of `packs` (keys below `packs/`) that may be relied upon: not about to be collected, and seen to exist
         after that was known. They are pinned by the commit if a snapshot added here names them."""
         wanted = set(packs)
-        for pack in [p for p in wanted if p not in self._own and p not in self._usable]:
-            self._usable[pack] = self._see(pack, self._fence())
+        unseen = sorted(p for p in wanted if p not in self._own and p not in self._usable)
+        if unseen:
+            sight = self._fence()
+            seen = abreast.each(self._store, lambda pack: self._see(pack, sight), unseen)
+            self._usable.update(zip(unseen, seen, strict=True))
         return {pack for pack in wanted if pack in self._own or self._usable.get(pack, False)}
 
     def add_snapshot(self, record: SnapshotRecord) -> SnapshotRef:
@@ -283,8 +286,8 @@ class Write:
         self._open(sorted(packs), sorted(snapshots))
         if packs or snapshots:
             self._check([f"packs/{p}" for p in packs] + [f"snapshots/{s}" for s in snapshots])
-        for record in self._records.values():
-            self._create_record(record)
+        abreast.each(self._store, self._create_record, list(self._records.values()))
+        # Roots one by one, in order: of two writes that want the same ones, each would end the other.
         hung = [(key, *self._hang(key, wanted, PENDING)) for key, wanted in sorted(self._roots.items())]
         self._seal(hung)
         self._settle(hung)
@@ -301,8 +304,10 @@ class Write:
         snapshots: set[str] = set()
         for record in self._records.values():
             packs.update(p for p in record.packs if p not in self._own)
-        for ref in {ref for wanted in self._roots.values() for ref in wanted.needs}:
-            if not self.use(ref):
+        needed = sorted({ref.key: ref for w in self._roots.values() for ref in w.needs}.items())
+        refs = [ref for _, ref in needed]
+        for ref, there in zip(refs, abreast.each(self._store, self.use, refs), strict=True):
+            if not there:
                 raise LostTxn(self.id, f"the snapshot {ref.id[:12]} is not in the store any more")
             if ref.key in self._hits:
                 snapshots.add(ref.key)
@@ -317,9 +322,12 @@ class Write:
         before, now = self._fence(), self._seen.look()
         if now.data == before.data:
             return
-        for key in pins:
-            if key in now.named or not self._exists(key):
-                raise LostTxn(self.id, f"{key} is being collected")
+        gone = set(pins) & now.named
+        if not gone:
+            there = abreast.each(self._store, self._exists, pins)
+            gone = {key for key, exists in zip(pins, there, strict=True) if not exists}
+        if gone:
+            raise LostTxn(self.id, f"{min(gone)} is being collected")
 
     def _create_record(self, record: SnapshotRecord) -> None:
         """Step 5."""
@@ -372,10 +380,13 @@ class Write:
 
     def _settle(self, hung: list[tuple[str, str, Root]]) -> None:
         """Step 8: readers are spared a look at the txn. The write is done, whatever becomes of this."""
-        for key, etag, root in hung:
+
+        def settle(one: tuple[str, str, Root]) -> None:
+            key, etag, root = one
             live = msgspec.structs.replace(root, state=LIVE, before=None)
             try:
                 conditional.put(self._store, key, with_check(live), etag)
             except StoreError as e:
                 _log.debug("could not settle %s: %s", key, e)
-                return
+
+        abreast.each(self._store, settle, hung)

@@ -16,77 +16,42 @@ import pytest
 SRC = Path(__file__).parents[2] / "src" / "rote"
 
 WORDS = {
-    "functions",
-    "starts",
-    "errors",
-    "ids",
-    "paths",
-    "encoding",
-    "snapshot",
-    "pointer",
-    "pipeline",
-    "record",
-    "unfinished",
-    "_version",
-    "foreign",
-}
+    "functions", "starts", "errors", "ids", "paths", "encoding", "snapshot", "pointer",
+    "pipeline", "record", "unfinished", "_version", "foreign",
+}  # fmt: skip
 LAWS = {
-    "found", "sightings", "strace",
-    "chunking", "nodes", "diff", "graph", "overriding", "stagekey", "plan", "gates", "versions", "readback",
-    "shuffling",
-    "query", "querysql", "pickles", "redaction", "rooted", "metrics", "retention", "mirroring", "planes", "tensors",
-    "usage", "dvcsums", "ignoring", "pacing", "resuming", "completeness",
-    "scheduling",
-    "bounding",
-    "logcut",
+    "found", "sightings", "strace", "chunking", "nodes", "diff", "graph", "overriding",
+    "stagekey", "plan", "gates", "versions", "readback", "shuffling", "query", "querysql",
+    "pickles", "redaction", "rooted", "metrics", "retention", "mirroring", "planes", "tensors",
+    "usage", "dvcsums", "ignoring", "pacing", "resuming", "completeness", "scheduling", "bounding",
+    "logcut", "sourcelist",
 }  # fmt: skip
-PORTS = {"ports", "foreignports"}
+PORTS = {
+    "ports", "foreignports",
+}  # fmt: skip
 SERVICES = {
-    "warming",
-    "matching", "watching",
-    "taking", "pinning",
-    "packs", "packing", "piecing", "ingest", "identity", "known", "snapshots", "transactions", "conditional", "fence",
-    "roots", "founding", "probe", "check", "checkpoints", "checkpointing", "joining", "stats", "data", "adding", "bringing", "results", "planning", "runner", "stagework",
-    "spots", "fetching", "samples",
-    "interrupts", "recording", "runs", "livelog", "spool", "waking", "pulse",
-    "control", "vigil", "following", "halting", "comparing", "catalogue", "registry", "releasing", "modelfiles", "channels",
-    "marking", "collecting", "trash", "tidying", "repacking", "gc",
-    "delivery", "reading", "committing", "outcomes", "composing", "locating", "noding", "outcomes",
-    "copying", "carrying", "presence", "aliasing", "agreed", "repairing", "piecework", "probing",
-    "underway",
-    "attempt",
-    "runrecord",
-    "trying",
-    "fitting",
+    "warming", "matching", "watching", "taking", "pinning", "packs", "packing", "piecing",
+    "ingest", "identity", "known", "snapshots", "transactions", "conditional", "fence", "roots",
+    "founding", "probe", "check", "checkpoints", "checkpointing", "joining", "stats", "data",
+    "adding", "bringing", "results", "planning", "runner", "stagework", "spots", "fetching",
+    "samples", "interrupts", "recording", "runs", "livelog", "spool", "waking", "pulse",
+    "control", "vigil", "following", "halting", "comparing", "catalogue", "registry", "releasing",
+    "modelfiles", "channels", "marking", "collecting", "trash", "tidying", "repacking", "gc",
+    "delivery", "reading", "committing", "outcomes", "composing", "locating", "noding", "copying",
+    "carrying", "presence", "aliasing", "agreed", "repairing", "piecework", "probing", "underway",
+    "attempt", "runrecord", "trying", "fitting", "abreast", "inspecting", "upstream", "texttree",
 }  # fmt: skip
-ADAPTERS = {"stores", "executors", "worktree", "landing", "machine", "vcs", "clock", "dvc"}
+ADAPTERS = {
+    "stores", "executors", "worktree", "landing", "machine", "vcs", "clock", "dvc",
+}  # fmt: skip
 WIRING = {
-    "config",
-    "project",
-    "wiring",
-    "guarantees",
-    "founded",
-    "revisions",
-    "operating",
-    "auditing",
-    "controlling",
-    "detaching",
-    "exchanging",
-    "reaching",
-    "spending",
-    "dvcwiring",
-}
+    "config", "project", "wiring", "guarantees", "founded", "revisions", "operating", "auditing",
+    "controlling", "detaching", "exchanging", "reaching", "spending", "dvcwiring", "subscribing",
+}  # fmt: skip
 FACES = {
-    "calling",
-    "checkmark",
-    "cli",
-    "client",
-    "detached",
-    "filesystem",
-    "torchdata",
-    "__init__",
+    "calling", "checkmark", "cli", "client", "detached", "filesystem", "torchdata", "__init__",
     "__main__",
-}
+}  # fmt: skip
 SIDE = {"testing"}
 FLOOR = {
     **dict.fromkeys(WORDS, 0),
@@ -111,7 +76,8 @@ ONLY_IN = {
     "click": {"cli"},
     "yaml": {"config", "overriding"},
     "tomllib": {"config", "overriding"},
-    "subprocess": {"vcs", "executors"},
+    "subprocess": {"vcs", "executors", "stores"},  # of the stores, ssh alone
+    "opendal": {"stores"},
     "fsspec": {"filesystem"},
     "torch": {"torchdata"},
     "fcntl": {"stores", "worktree", "landing"},
@@ -252,6 +218,29 @@ def test_only_the_work_tree_and_stores_delete_trees() -> None:
     for path in modules():
         if re.search(r"\brmtree\b", path.read_text()):
             assert room(path) in {"worktree", "stores", "landing", "testing"}, path
+
+
+FORKS = {
+    ("multiprocessing", "reaching.py"),
+    # Looks at names and stats, writes to shared memory and ends: it has no store to speak to.
+    ("os.fork(", "worktree/second.py"),
+}
+
+
+def test_nothing_forks() -> None:
+    """A connection to a store does not survive a fork. Programs are started anew, without code between fork and exec."""
+    found = {
+        (word, path.relative_to(SRC).as_posix())
+        for path in modules()
+        for word in ("os.fork(", "forkpty", "multiprocessing", "ProcessPoolExecutor", "preexec_fn")
+        if word in path.read_text()
+    }
+    assert found <= FORKS
+
+
+def test_what_forks_knows_no_store() -> None:
+    second = (SRC / "worktree" / "second.py").read_text()
+    assert not re.search(r"^\s*(from rote|import rote)", second, re.MULTILINE)
 
 
 LIGHT = "import sys; import rote.client; print(*sorted(sys.modules))"

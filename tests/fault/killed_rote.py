@@ -1,7 +1,7 @@
 """The command `rote`, killed as by a power cut: `killed_rote.py N ARGS` dies before its Nth step that writes.
 
 A step is whatever makes, opens for writing, moves or removes a file. With N = 0 nothing happens, and the number of steps
-goes to the file that the environment names in STEPS.
+goes to the file that the environment names in STEPS. SIGNAL in the environment is sent instead of SIGKILL.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def trace(event: str, args: tuple[Any, ...]) -> None:
     with lock:
         steps.append(event)
         if len(steps) == number:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), int(os.environ.get("SIGNAL", signal.SIGKILL)))
 
 
 sys.dont_write_bytecode = True

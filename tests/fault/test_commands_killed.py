@@ -23,6 +23,8 @@ TYPED = {
     "release": ["release", "digits"],
     "promote": ["promote", "digits@1.0.1", "prod", "--why", "better"],
     "checkout": ["checkout"],
+    "gc": ["gc", "--yes", "--grace", "0"],
+    "delete": ["gc", "--yes", "--grace", "0", "--keep-last", "1", "--unpinned-data"],
 }
 OUTS = ("sorted/", "model/", "metrics.json")
 EVERYDAY, ALL = 12, 200

@@ -25,11 +25,13 @@ class Crashed(BaseException):
 
 
 class Odds:
-    """How often, for each request, a process crashes and a write's reply is lost."""
+    """How often, for each request, a process crashes, a write's reply is lost, and somebody falls asleep (for up to 400
+    requests of the others: a machine that is suspended)."""
 
-    def __init__(self, crash: float = 0.0, lose: float = 0.0) -> None:
+    def __init__(self, crash: float = 0.0, lose: float = 0.0, sleep: float = 0.0) -> None:
         self.crash = crash
         self.lose = lose
+        self.sleep = sleep
 
 
 class Stage:
@@ -45,6 +47,8 @@ class Stage:
         self._alive: list[str] = []
         self._finished = threading.Event()
         self._failures: list[BaseException] = []
+        self._turns = 0
+        self._asleep: dict[str, int] = {}
 
     def play(self, processes: dict[str, Callable[[ObjectStore], None]]) -> None:
         """Run the processes to their ends. Raises the first error that one of them ended with, a crash excepted."""
@@ -56,7 +60,7 @@ class Stage:
         self._alive = list(processes)
         for thread in threads:
             thread.start()
-        self._batons[self.random.choice(self._alive)].release()
+        self._batons[self.chosen()].release()
         if not self._finished.wait(120):
             pytest.fail("the processes hang")
         for thread in threads:
@@ -74,14 +78,24 @@ class Stage:
             self._failures.append(e)
         self._alive.remove(name)
         if self._alive:
-            self._batons[self.random.choice(self._alive)].release()
+            self._batons[self.chosen()].release()
         else:
             self._finished.set()
+
+    def chosen(self) -> str:
+        """Whose turn it is."""
+        if not self.odds.sleep:
+            return self.random.choice(self._alive)
+        self._turns += 1
+        if self.random.random() < self.odds.sleep:
+            self._asleep[self.random.choice(self._alive)] = self._turns + self.random.randrange(400)
+        awake = [name for name in self._alive if self._asleep.get(name, 0) <= self._turns]
+        return self.random.choice(awake or self._alive)
 
     def turn(self, name: str) -> None:
         """Hand the baton on, and wait until it is back."""
         if len(self._alive) > 1:
-            chosen = self.random.choice(self._alive)
+            chosen = self.chosen()
             if chosen != name:
                 self._batons[chosen].release()
                 self._batons[name].acquire()

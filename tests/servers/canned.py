@@ -24,7 +24,7 @@ def canned(status: int, code: str = "", more: str = "") -> Iterator[str]:
             if self.command != "HEAD":
                 self.wfile.write(body)
 
-        do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = answer
+        do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = do_PROPFIND = do_MKCOL = do_MOVE = answer
 
         def log_message(self, *args: object) -> None:
             pass

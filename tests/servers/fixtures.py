@@ -16,15 +16,19 @@ from typing import Any
 
 import pytest
 
+from servers import apache as apache_server
 from servers import azurite as azurite_server
 from servers import moto as moto_server
 from servers import nginx as nginx_server
 from servers import rgw as rgw_server
 from servers import s3rver as s3rver_server
+from servers import sshd as sshd_server
 from servers import strace as strace_program
 from servers.sharing import shared
 
-DEBIAN = {"rgw": rgw_server, "nginx": nginx_server, "strace": strace_program}
+DEBIAN = {
+    "rgw": rgw_server, "nginx": nginx_server, "apache": apache_server, "sshd": sshd_server, "strace": strace_program,
+}  # fmt: skip
 """Fixture -> the module that knows its Debian packages."""
 
 
@@ -106,6 +110,20 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
 def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """A public web server."""
     with shared(common(tmp_path_factory), "nginx", nginx_server.start) as told:
+        yield told
+
+
+@pytest.fixture(scope="session")
+def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """A WebDAV server."""
+    with shared(common(tmp_path_factory), "apache", apache_server.start) as told:
+        yield told
+
+
+@pytest.fixture(scope="session")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """An SSH server."""
+    with shared(common(tmp_path_factory), "sshd", sshd_server.start) as told:
         yield told
 
 

@@ -44,7 +44,7 @@ admin socket = {dir}/run/$name.$pid.asok
 log file = {dir}/log/$name.log
 pid file = {dir}/log/$name.pid
 osd objectstore = memstore
-memstore device bytes = 4294967296
+memstore device bytes = {memory}
 osd max object name len = 2048
 osd max object namespace len = 256
 ms bind ipv6 = false
@@ -53,14 +53,16 @@ rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 """
 
 
-def start(folder: Path) -> dict[str, Any]:
-    """Start the server and make the bucket `rote`."""
+def start(folder: Path, memory: int = 4 << 30) -> dict[str, Any]:
+    """Start the server, with room for `memory` bytes of objects."""
     port = free_port()
     mon = free_port(2)
     conf = folder / "ceph.conf"
     for name in ("mon", "osd0", "run", "log"):
         (folder / name).mkdir()
-    conf.write_text(CONF.format(fsid=uuid.uuid4(), dir=folder, port=port, mon=mon, monv1=mon + 1))
+    conf.write_text(
+        CONF.format(fsid=uuid.uuid4(), dir=folder, port=port, mon=mon, monv1=mon + 1, memory=memory)
+    )
     keyring, monmap = str(folder / "keyring"), str(folder / "monmap")
     log = folder / "start.log"
 

@@ -9,6 +9,7 @@ from rote import nodes, packs
 from rote.check import StoreCheck
 from rote.encoding import with_check
 from rote.ids import Digest
+from rote.livelog import LOG, Item, pack_segment
 from rote.ports import ObjectStore
 from rote.record import DataRoot, Root
 from rote.snapshot import RAW, ZSTD, NodeRef, SnapshotRecord, SnapshotRef
@@ -108,7 +109,7 @@ def store_with_data() -> tuple[MemoryStore, SnapshotRef, str, str]:
         "runs/20261121-110000-aaaaaa/record",
         with_check(Root(state="live", txn=ref.txn, needs=[ref], body=run)),
     )
-    store.create("runs/20261121-110000-aaaaaa/live/1", b"a log line\n")
+    store.create("runs/20261121-110000-aaaaaa/live/1", pack_segment([Item(LOG, "train", b"a log line\n")]))
     data, node = sorted(store.list("packs/"), key=lambda m: b"content of a" not in store.get(m.key).data)
     return store, ref, data.key, node.key
 

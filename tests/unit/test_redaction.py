@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rote.redaction import MASK, redact, redact_values, says_secret, secret_values
+from rote.redaction import MASK, redact, redact_values, says_secret, secret_values, secrets_in
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,7 @@ def test_values_of_the_environment() -> None:
     }  # fmt: skip
     secrets = secret_values(env)
     assert secrets == ("longer-tokenvalue", "tokenvalue")
+    assert secret_values({"DB_URL": "postgres://u:hunter22@h/x", "WEB": "https://h/x@y"}) == ("hunter22",)
     assert redact("a longer-tokenvalue b tokenvalue in /home/x", secrets) == f"a {MASK} b {MASK} in /home/x"
 
 
@@ -76,6 +77,20 @@ def test_names_that_say_secret(name: str) -> None:
 )
 def test_names_that_do_not(name: str) -> None:
     assert not says_secret(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("python a.py --password hunter22 --lr 0.1", {"hunter22"}),
+        ("curl -H 'Authorization: Bearer abcdefgh12345678' https://me:hunter22@host/x", {"abcdefgh12345678", "hunter22"}),
+        ("TOKEN='a b c d e' run", {"a b c d e"}),
+        ("python train.py --tokens 50", set()),
+        ("run --password x", set()),
+    ],
+)  # fmt: skip
+def test_secrets_of_a_command(text: str, found: set[str]) -> None:
+    assert secrets_in(text) == found
 
 
 def test_decoded_values() -> None:

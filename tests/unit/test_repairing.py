@@ -69,7 +69,7 @@ class TestFindings:
             (damage,) = check(here.store, deep).damages
             assert damage.why == "it does not begin as a pack does; all that is in it can be read"
             assert [s.files for s in damage.suffering] == [0]
-            assert damage.repairs() == []
+            assert damage.repairs() == ["rote store check --repair"]
 
     def test_an_alias_on_a_version_that_is_gone(self) -> None:
         here = Store()

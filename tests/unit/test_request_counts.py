@@ -119,6 +119,26 @@ class TestData:
     def test_status_asks_nothing(self, five_thousand: World) -> None:
         assert kinds(five_thousand.cost(lambda p: p.status())) == []
 
+    def test_status_of_what_changed_reads_the_nodes_that_differ(self, five_thousand: World) -> None:
+        world = five_thousand
+        lay(Path(world.data), {"33/3333": "changed", "empty": ""})
+        cost = world.cost(lambda p: p.status())
+        diff = world.told.data[0].diff
+        assert [c.path for c in diff.changes()] == ["33/3333", "empty"]
+        assert diff.same == 4999
+        assert kinds(cost)[0] == "get snapshots"
+        assert set(kinds(cost)[1:]) == {"get_ranges packs"}
+        assert len(kinds(cost)) <= 3
+        assert cost.bytes["get_ranges"] < 200_000
+
+    def test_changes_here_and_there_are_looked_for_together(self, five_thousand: World) -> None:
+        world = five_thousand
+        # Large enough together that looking for them in the store pays.
+        lay(Path(world.data), {f"{n}/new": random.Random(n).randbytes(4000) for n in range(0, 50, 2)})
+        cost = world.cost(lambda p: p.add(world.data))
+        assert kinds(cost)[:5] == ["get data", "get rote.json", "get snapshots", "get gc", "head packs"]
+        assert cost.requests["get_ranges"] <= 7  # there are about five nodes, and all of them changed
+
     def test_adding_one_file_more(self, five_thousand: World) -> None:
         world = five_thousand
         lay(Path(world.data), {"new": "a new file"})

@@ -80,9 +80,14 @@ def test_checkpoints_wait_for_a_result_and_go_with_it_or_with_their_run() -> Non
     assert kept(roots, keep_last=0) == [RUN.format(2), "two"]
     done = [*roots, result("two", RUN.format(2))]
     assert kept(done) == [RUN.format(1), RUN.format(2), "one", "two"]
-    assert [
-        r for r in decide(done, Rules(repository="here"), frozenset(), NOW) if r.key == "checkpoints/aa/two"
-    ][0].why == ("its stage has a result")
+    assert (
+        next(
+            r
+            for r in decide(done, Rules(repository="here"), frozenset(), NOW)
+            if r.key == "checkpoints/aa/two"
+        ).why
+        == "its stage has a result"
+    )
     fresh = [run(1), checkpoints("new", RUN.format(1), txn=NEW)]
     assert kept(fresh, keep_last=0) == ["new"]
 

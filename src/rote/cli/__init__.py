@@ -11,13 +11,14 @@ import click
 
 from rote._version import __version__
 from rote.cli.failing import show_error
-from rote.errors import RoteError
+from rote.errors import RoteError, Stopped
 from rote.ids import nearest
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module, one line of help), in the order people meet them
     "init": ("founding", "Make the folder a rote project and choose its store."),
     "add": ("adding", "Save data to the store and pin it with a pointer."),
+    "update": ("adding", "Fetch what changed at the sources of data."),
     "status": ("status", "What has changed since the data was added."),
     "checkout": ("checkout", "Bring data files to what the pointers say."),
     "diff": ("diff", "What differs between two revisions: data, params, metrics."),
@@ -47,6 +48,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("settings", "Show each setting and where it came from."),
     "schema": ("settings", "Print the JSON schema of rote.yaml for editors."),
 }
+
+
+_STOPPED = Stopped(
+    "stopped",
+    safe="what was committed before is untouched; what was sent so far is not sent again",
+    next="the same command goes on from here",
+)
 
 
 class Rote(click.Group):
@@ -129,14 +137,12 @@ def run(args: list[str]) -> int:
             raise
         show_error(_of_system(e))
         return 1
-    except click.Abort:
-        return 130
     except click.ClickException as e:
         _pointed_out(e).show()
         return e.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("rote: stopped\n")
-        return 130
+    except (KeyboardInterrupt, click.Abort):  # the second is what click makes of the first
+        show_error(_STOPPED)
+        return Stopped.exit_code
     return code if isinstance(code, int) else 0
 
 

@@ -119,7 +119,7 @@ STAGE: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "strict": ({"type": "boolean"}, "True: the stage fails if it reads data that it does not name."),
     "checkpoints": (
         _CHECKPOINTS,
-        "The folder that the command writes checkpoints into; or its path, how many to keep, and how often to take one.",
+        "The folder that the command writes checkpoints into; or its path, how many to keep, how often to take one.",
     ),
     "timeout": (_DURATION, "How long the command may run, such as 30m; then it is ended, and has failed."),
     "retries": (

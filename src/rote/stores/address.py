@@ -28,6 +28,11 @@ def at(
     default the process's own) has a cloud's credentials and settings; `abilities` is asked before a first write to a
     cloud. Raises UsageError for an address of another kind.
     """
+    if locations.scheme_of(url) in locations.SHARES:
+        # Only a share needs opendal, or a program to speak to.
+        from rote.stores.shares.opening import share
+
+        return share(locations.parse(url), os.environ if environ is None else environ, abilities)
     if locations.is_cloud(url):
         # Only a cloud's store needs obstore, which takes longer to load than all the rest.
         from rote.stores.cloud.store import CloudStore
@@ -37,6 +42,14 @@ def at(
     from rote.stores.folder import FolderStore
 
     return FolderStore(folder(url, base), create=create)
+
+
+def most(url: str) -> Abilities:
+    """What the store at an address can honour at most, by what its kind offers at all."""
+    if locations.scheme_of(url) in locations.SHARES:
+        # Over SFTP a rename never overwrites, so that of several who create one wins.
+        return Abilities(create=locations.scheme_of(url) == "sftp", replace=False, delete=False)
+    return Abilities(delete=True)
 
 
 def canonical(url: str, base: str = ".") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, unquote, urlencode
 
 import msgspec
 
@@ -19,19 +19,39 @@ OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "az": ("account", "endpoint", "unsigned"),
     "https": (),
     "http": (),
+    "webdav": ("tls",),
+    "sftp": (),
+    "gdrive": (),
+    "dropbox": (),
 }
 """Scheme -> what may follow `?` in its addresses."""
 READ_ONLY: Final = frozenset(["https", "http"])
 """Schemes of stores that can only be read."""
+SHARES: Final = frozenset(["webdav", "sftp", "gdrive", "dropbox"])
+"""Schemes of file shares, which know no conditions: for a single writer."""
 MAX_PREFIX: Final = 120
 """Bytes; with the longest key this stays below the 1,024 of S3."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}\Z")
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z|\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?\Z")
+_LOGIN_HOST = re.compile(
+    r"([A-Za-z0-9_][A-Za-z0-9._-]*@)?([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?\Z"
+)
 _LOOPBACK = re.compile(r"(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?\Z")
 _SECRET = re.compile(r"key|secret|token|password|credential|sas|sig", re.IGNORECASE)
-_SYNONYMS: Final = {"gcs": "gs", "azure": "az", "abfs": "az", "s3a": "s3", "s3n": "s3"}
+_SYNONYMS: Final = {
+    "dav": "webdav",
+    "davs": "webdav",
+    "webdavs": "webdav",
+    "ssh": "sftp",
+    "scp": "sftp",
+    "gcs": "gs",
+    "azure": "az",
+    "abfs": "az",
+    "s3a": "s3",
+    "s3n": "s3",
+}
 _SWITCH: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -68,23 +88,56 @@ def is_cloud(url: str) -> bool:
 
 def parse(url: str) -> Location:
     """The parts of an address. Raises UsageError, without a secret that somebody wrote into it."""
+    place, path = _split(url)
+    prefix = path.strip("/")
+    if place.scheme in SHARES:
+        prefix = _shared(place, prefix)
+    elif prefix and (len(prefix) > MAX_PREFIX or not all(keys.is_name(n) for n in prefix.split("/"))):
+        raise UsageError(
+            f"a store cannot lie at {shown(prefix)}: names of letters, digits and ._@+=,- joined by /, at most "
+            f"{MAX_PREFIX} bytes",
+            next=f"for example {place.scheme}://{place.bucket}/my-project",
+        )
+    return msgspec.structs.replace(place, prefix=prefix)
+
+
+def _shared(place: Location, prefix: str) -> str:
+    """A folder on a share; `~/` at the beginning is the user's own, over SSH."""
+    below = prefix.removeprefix("~/") if place.scheme == "sftp" else prefix
+    if place.scheme in ("webdav", "sftp") and not below:
+        raise UsageError(
+            f"this address names a whole server: {place.url}",
+            next=f"{place.url}/FOLDER, a folder of the store's own",
+        )
+    if below and (len(below) > MAX_PREFIX or not all(keys.is_name(n) for n in below.split("/"))):
+        raise UsageError(
+            f"a store cannot lie at {shown(prefix)}: names of letters, digits and ._@+=,- joined by /, at most "
+            f"{MAX_PREFIX} bytes",
+            next=f"for example {place.url}/rote",
+        )
+    return prefix
+
+
+def parse_below(url: str) -> tuple[Location, str]:
+    """A bucket, and the path in it of an object or prefix that need not be a store's. Raises UsageError."""
+    place, path = _split(url)
+    path = unquote(path)
+    if not path.isprintable() or ".." in path.split("/"):
+        raise UsageError(f"not a path in a bucket: {shown(path)}")
+    return place, path
+
+
+def _split(url: str) -> tuple[Location, str]:
     match = _SCHEME.match(url)
     scheme = match[1].lower() if match else ""
     if match is None or scheme not in OPTIONS:
         raise unknown_scheme(url)
     rest, _, query = url[match.end() :].partition("?")
     bucket, _, path = rest.partition("/")
-    if "@" in bucket:
+    if "@" in bucket and (scheme != "sftp" or ":" in bucket.rpartition("@")[0]):
         raise _secret(f"{scheme}://…@{bucket.rpartition('@')[2]}")
-    prefix = path.strip("/")
     _bucket(scheme, bucket)
-    if prefix and (len(prefix) > MAX_PREFIX or not all(keys.is_name(n) for n in prefix.split("/"))):
-        raise UsageError(
-            f"a store cannot lie at {shown(prefix)}: names of letters, digits and ._@+=,- joined by /, at most "
-            f"{MAX_PREFIX} bytes",
-            next=f"for example {scheme}://{bucket}/my-project",
-        )
-    return Location(scheme=scheme, bucket=bucket, prefix=prefix, options=_options(scheme, query))
+    return Location(scheme=scheme, bucket=bucket, prefix="", options=_options(scheme, query)), path
 
 
 def unknown_scheme(url: str) -> UsageError:
@@ -95,7 +148,7 @@ def unknown_scheme(url: str) -> UsageError:
         f"this rote has no store for addresses of {scheme}://",
         next=f"write {meant}://"
         if meant
-        else "use a folder, s3://, gs://, az://, or (to read only) https://",
+        else "use a folder, s3://, gs://, az://, webdav://, sftp://, gdrive://, dropbox://, or (to read only) https://",
     )
 
 
@@ -108,8 +161,11 @@ def _bucket(scheme: str, bucket: str) -> None:
                 "http:// is for this machine only: on a network anybody could put other models into it",
                 next=f"https://{bucket}",
             )
+    elif scheme in ("webdav", "sftp"):
+        if not (_LOGIN_HOST if scheme == "sftp" else _HOST).match(bucket):
+            raise UsageError(f"not a host: {shown(bucket)}", next=f"{scheme}://HOST/FOLDER")
     elif not _BUCKET.match(bucket):
-        what = "container" if scheme == "az" else "bucket"
+        what = {"az": "container", "gdrive": "folder", "dropbox": "folder"}.get(scheme, "bucket")
         raise UsageError(f"not a {what}: {shown(bucket)}", next=f"{scheme}://{what.upper()}/PREFIX")
 
 
@@ -125,7 +181,7 @@ def _options(scheme: str, query: str) -> dict[str, str]:
                 f"an address of {scheme}:// has no setting {shown(name)}",
                 next=f"did you mean {meant}?" if meant else f"it has {', '.join(known) or 'none'}",
             )
-        if name in ("path-style", "unsigned") and value not in _SWITCH:
+        if name in ("path-style", "unsigned", "tls") and value not in _SWITCH:
             raise UsageError(f"{name} is true or false, not {shown(value)}", next=f"write {name}=true")
         if name == "endpoint":
             _endpoint(value)

@@ -23,12 +23,15 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from rote.errors import BadName, Conflict, Corrupt, NotFound, Unknown, Unsupported
 from rote.ports import Found, Meta, ObjectStore
+
+_ONE = threading.Lock()
 
 HOSTILE = [
     "", "/", "a/", "/a", "a//b", ".", "..", "../a", "a/../b", "a/..", "a/./b", ".hidden", "a/.b", "a\\b", "a\0b",
@@ -51,6 +54,10 @@ class StoreContract(ABC):
     """Say True if equal bodies have equal etags (as on S3): that is allowed, and conditions then meet other bodies."""
     conditional_delete = True
     """Say False if `delete` with the right etag is Unsupported: that is allowed, and must be said."""
+
+    several_writers = True
+    """Say False for a store that only one may write to at a time: the tests of races then let the clients take turns,
+    each for one look and one write, which is what such a store promises."""
 
     @abstractmethod
     def make(self, place: Path) -> ObjectStore:
@@ -77,6 +84,10 @@ class StoreContract(ABC):
     def place(self, tmp_path: Path) -> Path:
         """Where the store may put things."""
         return tmp_path
+
+    def _turn(self) -> AbstractContextManager[object]:
+        """For one look and one write of one client."""
+        return nullcontext() if self.several_writers else _ONE
 
     @pytest.fixture
     def store(self, place: Path) -> ObjectStore:
@@ -165,7 +176,8 @@ class StoreContract(ABC):
         def create(n: int) -> str | None:
             start.wait(60)
             try:
-                return stores[n].create("deep/in/the/tree", str(n).encode() * 1000)
+                with self._turn():
+                    return stores[n].create("deep/in/the/tree", str(n).encode() * 1000)
             except Conflict:
                 return None
 
@@ -220,12 +232,15 @@ class StoreContract(ABC):
         def mark(client: ObjectStore, writer: int) -> None:
             for n in range(10):
                 own = f"{writer}.{n};".encode()
-                while own not in (seen := client.get("marks")).data:
-                    try:
-                        client.replace("marks", seen.data + own, seen.etag)
-                        break
-                    except (Conflict, Unknown):
-                        pass
+                while True:
+                    with self._turn():
+                        if own in (seen := client.get("marks")).data:
+                            break
+                        try:
+                            client.replace("marks", seen.data + own, seen.etag)
+                            break
+                        except (Conflict, Unknown):
+                            pass
 
         clients = [store, store, store, *(self.again(store, place) for _ in range(3))]
         with ThreadPoolExecutor(6) as pool:

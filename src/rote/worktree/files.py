@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from array import array
 
 import msgspec
 from blake3 import blake3
@@ -119,7 +118,7 @@ class Files:
                 after = os.fstat(file.fileno())
         except OSError:
             return None
-        row = array("q", stamps.row(st))
+        row = stamps.packed(list(stamps.row(st)))
         same = stamps.row(after) == stamps.row(st)
         with self._lock:
             kept = stamps.sure(row, moment) if same else stamps.UNSURE

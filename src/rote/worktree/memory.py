@@ -6,6 +6,7 @@ A cache: it may be deleted at any time, and one that is damaged or of another ve
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from blake3 import blake3
@@ -53,20 +54,34 @@ def load(file: str, path: str) -> Memory | None:
     return memory if memory.path == path else None
 
 
-def save(file: str, memory: Memory) -> None:
-    """Remember it; a disk that is full or read-only only costs time later."""
-    body = msgspec.msgpack.encode(memory)
-    temporary = f"{file}.{os.getpid()}.{id(memory)}"
+def save(file: str, path: str, folders: tuple[int, Iterable[Folder]], identity: Pointer | None) -> None:
+    """Remember a tree of so many folders, one after the other, so that it is never in memory twice; a disk that is full
+    or read-only only costs time later."""
+    temporary = f"{file}.{os.getpid()}.{id(folders)}"
     try:
         os.makedirs(os.path.dirname(file), exist_ok=True)
-        with open(temporary, "xb", buffering=0) as f:
-            for part in (_MAGIC, blake3(body).digest(), body):
-                view = memoryview(part)
-                while view:
-                    view = view[f.write(view) :]
+        with open(temporary, "xb") as f:
+            hasher = blake3()
+            f.write(_MAGIC + hasher.digest())
+            for part in _encoded(path, folders, identity):
+                hasher.update(part)
+                f.write(part)
+            f.seek(len(_MAGIC))
+            f.write(hasher.digest())
         os.replace(temporary, file)
     except OSError:
         try:
             os.unlink(temporary)
         except OSError:
             return
+
+
+def _encoded(path: str, folders: tuple[int, Iterable[Folder]], identity: Pointer | None) -> Iterator[bytes]:
+    """A Memory as MessagePack, piece by piece."""
+    encoder = msgspec.msgpack.Encoder()
+    count, each = folders
+    # An array of three, whose second element is an array of `count`.
+    yield b"\x93" + encoder.encode(path) + b"\xdd" + count.to_bytes(4, "big")
+    for folder in each:
+        yield encoder.encode(folder)
+    yield encoder.encode(identity)

@@ -139,14 +139,18 @@ def delete_quietly(full: str) -> None:
 
 def trouble(error: OSError, path: str, doing: str = "write") -> RoteError:
     """What the operating system said about `doing` something to a file of the working tree, as an error of ours."""
+    # A file is often written aside first, on another disk perhaps: then that is the place to look at.
+    aside = error.filename if isinstance(error.filename, str) and not error.filename.endswith(path) else None
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return RoteError(
             f"there is no space left to write {shown(path, 200)}",
+            where=aside,
             safe="every file is as it was before or completely written",
-            next="make room, then do the same again",
+            next=f"make room (`df -h {os.path.dirname(aside or path) or '.'}`), then do the same again",
         )
     return RoteError(
         f"cannot {doing} {shown(path, 200)}: {error.strerror or error}",
+        where=aside,
         safe="every file is as it was before or completely written",
         next="see who owns it and what lies there, then do the same again",
     )

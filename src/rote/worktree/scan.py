@@ -11,11 +11,12 @@ import os
 import re
 import stat
 from collections.abc import Collection, Iterator
+from typing import Any
 
 from rote import paths
 from rote.errors import BadPath
 from rote.ids import shown
-from rote.worktree import stamps
+from rote.worktree import second, stamps
 
 _SCANS_DESCRIPTORS = os.scandir in os.supports_fd
 BYTECODE = "__pycache__"
@@ -29,18 +30,29 @@ _PLAIN = re.compile(
 
 
 class Listing:
-    """One folder: its files' names in order, and their stats, packed."""
+    """One folder: its files' names in order, joined by NUL, and their stats, packed. A million files are some fifty
+    megabytes so, and several times that as objects."""
 
-    __slots__ = ("names", "prefix", "stats")
+    __slots__ = ("joined", "prefix", "stats")
 
-    def __init__(self, prefix: str, names: list[str], stats: bytes) -> None:
+    def __init__(self, prefix: str, joined: bytes, stats: bytes) -> None:
         self.prefix = prefix
-        self.names = names
+        self.joined = joined
         self.stats = stats
+
+    @property
+    def names(self) -> list[str]:
+        """The names, taken apart."""
+        return self.joined.decode("utf-8", "surrogateescape").split("\0") if self.stats else []
 
 
 Stretch = tuple[Listing, int, int]
 """Files `[start, stop)` of a folder that follow each other in the tree's order."""
+
+_Folder = tuple[str, tuple[tuple[int, int], ...]]
+"""A folder that is still to be looked at: its prefix, and the links followed on the way to it."""
+_MANY = 4_000
+"""Files after which a second process takes part in what is left: a fork costs as much as a few hundred files."""
 
 
 class Scan:
@@ -64,20 +76,75 @@ class Scan:
         """Look. Raises BadPath, naming the first few of everything that may not be taken."""
         top = os.stat(self.root)
         self.device = top.st_dev
-        # What is still to come, last first: a folder (prefix, the links followed on the way), or a stretch.
-        pending: list[tuple[str, tuple[tuple[int, int], ...]] | Stretch] = [("", ())]
-        while pending:
-            item = pending.pop()
-            if len(item) == 3:
-                self.stretches.append(item)
-            else:
-                pending.extend(reversed(list(self._folder(*item))))
+        # What is still to come, last first.
+        pending: list[_Folder | Stretch] = [("", ())]
+        files = 0
+        while pending and (files <= _MANY or len(pending) == 1):
+            files += self._next(pending)
+        if pending and second.possible():
+            self._shared(pending)
+        self._all(pending)
         if self._troubles:
             raise refusal([((self._shown_as + path).rstrip("/"), why) for path, why in self._troubles])
 
-    def _folder(
-        self, prefix: str, above: tuple[tuple[int, int], ...]
-    ) -> Iterator[Stretch | tuple[str, tuple[tuple[int, int], ...]]]:
+    def _all(self, pending: list[_Folder | Stretch]) -> None:
+        while pending:
+            self._next(pending)
+
+    def _next(self, pending: list[_Folder | Stretch]) -> int:
+        """Take the last of what is still to come; returns how many files that showed."""
+        item = pending.pop()
+        if len(item) == 3:
+            self.stretches.append(item)
+            return 0
+        before = len(self.listings)
+        pending.extend(reversed(list(self._folder(*item))))
+        return len(self.listings[-1].stats) // stamps.ROW if len(self.listings) > before else 0
+
+    def _shared(self, pending: list[_Folder | Stretch]) -> None:
+        """Do all of it together with a second process, which begins with what would be last."""
+        left = len(pending)
+        try:
+            other = second.Second(left, lambda number: self._looked(pending[number]))
+        except OSError:
+            return  # no process is to be had now: then alone
+        try:
+            while pending:
+                if len(pending) <= left:  # not something that came up meanwhile
+                    left = len(pending) - 1
+                    answer = other.take(left)
+                    if answer is not None:
+                        pending.pop()
+                        self._add(answer)
+                        continue
+                self._next(pending)
+        finally:
+            other.close()
+
+    def _looked(self, item: _Folder | Stretch) -> tuple[Any, ...] | None:
+        """What lies in and below a folder, in a form that another process can be told."""
+        if len(item) == 3:
+            return None
+        one = Scan(self.root, self._known)
+        one._all([item])
+        where = {id(listing): number for number, listing in enumerate(one.listings)}
+        return (
+            [(listing.prefix, listing.joined, listing.stats) for listing in one.listings],
+            [(where[id(listing)], start, stop) for listing, start, stop in one.stretches],
+            one.linked,
+            one._troubles,
+        )
+
+    def _add(self, answer: tuple[Any, ...]) -> None:
+        """Take what `_looked` found in another process."""
+        listings, stretches, linked, troubles = answer
+        mine = [Listing(*listing) for listing in listings]
+        self.listings += mine
+        self.stretches += [(mine[number], start, stop) for number, start, stop in stretches]
+        self.linked += linked
+        self._troubles += troubles
+
+    def _folder(self, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[_Folder | Stretch]:
         """List one folder; yields its stretches and folders in order."""
         try:
             files, folders = self._entries(prefix, above)
@@ -88,9 +155,10 @@ class Scan:
         flat: list[int] = []
         for name in names:
             flat += files[name]
-        listing = Listing(prefix, names, stamps.packed(flat))
+        # What cannot be encoded is refused by name; until then it must not be in the way.
+        listing = Listing(prefix, "\0".join(names).encode("utf-8", "surrogateescape"), stamps.packed(flat))
         self.listings.append(listing)
-        self._judge(prefix, names, folders)
+        self._judge(listing, names, folders)
         start = 0
         for name in sorted(folders, key=lambda n: n + "/"):
             stop = start
@@ -188,15 +256,12 @@ class Scan:
             return "it is a link to a folder that it lies in"
         return None
 
-    def _judge(self, prefix: str, names: list[str], folders: Collection[str]) -> None:
+    def _judge(self, listing: Listing, names: list[str], folders: Collection[str]) -> None:
         """Refuse hostile names, and names that differ only in case. Siblings are enough for the latter: two paths
         differ first in one name each of the same folder."""
-        try:
-            joined = "\0".join(names).encode()
-        except UnicodeEncodeError:
-            joined = None
-        fresh = names if joined is None or self._known.get(prefix) != joined else []
-        plain = fresh and joined is not None and all_plain(joined, prefix)
+        prefix, joined = listing.prefix, listing.joined
+        fresh = names if self._known.get(prefix) != joined else []
+        plain = fresh and all_plain(joined, prefix)
         for name in (*(() if plain else fresh), *folders):
             why = paths.why_bad(prefix + name)
             if why:

@@ -14,14 +14,12 @@ from rote.ids import shown
 from rote.pointer import Pointer
 from rote.snapshot import FILE
 from rote.worktree import memory, stamps
-from rote.worktree.memory import Folder, Memory
 from rote.worktree.places import Places, trouble
 from rote.worktree.scan import all_plain
 from rote.worktree.tree import WorkTree
+from rote.worktree.written import Written
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-Written = tuple[str, tuple[int, ...], bytes]
-"""path, stat row, digest"""
 
 
 def _pour(
@@ -74,8 +72,7 @@ class Whole:
         self._single = single
         self.staging = places.staging(self._target)
         self._tree = os.path.join(self.staging, "tree")
-        self._folders = {""}
-        self._written: list[Written] = []
+        self._written = Written()
         if not single:
             os.mkdir(self._tree)
 
@@ -89,14 +86,15 @@ class Whole:
             full = self._tree
         else:
             folder, _, name = path.rpartition("/")
-            if folder not in self._folders:
+            if folder not in self._written:
                 paths.check(path)
                 self._make(folder)
             elif path[:1] == "/" or "\0" in path or not (name.isascii() and all_plain(name.encode(), folder)):
                 paths.check(path)
             full = f"{self._tree}/{path}"
         st = _pour(full, self._path, path, size, executable=executable, parts=parts)
-        self._written.append((path, stamps.row(st), digest))
+        self._written.add(path, stamps.row(st), digest)
+        self._last = stamps.row(st), digest
 
     def _make(self, folder: str) -> None:
         try:
@@ -104,7 +102,7 @@ class Whole:
         except OSError as e:
             raise trouble(e, f"{self._path}/{folder}") from e
         while folder:
-            self._folders.add(folder)
+            self._written.make(folder)
             folder = folder.rpartition("/")[0]
 
     def place(self, identity: Pointer, *, replace: bool = False) -> None:
@@ -123,12 +121,13 @@ class Whole:
             raise trouble(e, self._path) from e
         if self._single:
             # The rename moved the file's ctime.
-            path, row, digest = self._written[0]
+            row, digest = self._last
             now = stamps.row(os.lstat(target))
-            self._written = [(path, (row[0], now[1], *row[2:]), digest)]
+            self._written = Written()
+            self._written.add(FILE, (row[0], now[1], *row[2:]), digest)
         now_ns = stamps.moment(self._places.probe(), os.lstat(target).st_dev)
-        folders = _remembered(self._written, self._folders, now_ns)
-        memory.save(self._places.memory(self._path), Memory(self._path, folders, identity))
+        folders = (len(self._written), self._written.folders(now_ns))
+        memory.save(self._places.memory(self._path), self._path, folders, identity)
 
 
 def _empty_folder(full: str) -> bool:
@@ -139,29 +138,6 @@ def _empty_folder(full: str) -> bool:
             return False
         raise
     return True
-
-
-def _remembered(written: list[Written], folders: Iterable[str], now: int) -> list[Folder]:
-    """Files that were just written, as the stat cache keeps them."""
-    by_folder: dict[str, list[Written]] = {folder: [] for folder in folders}
-    for item in written:
-        by_folder[item[0].rpartition("/")[0]].append(item)
-    found = []
-    for folder, items in by_folder.items():
-        cut = len(folder) + 1 if folder else 0
-        items.sort()
-        flat: list[int] = []
-        for item in items:
-            flat += item[1]
-        found.append(
-            Folder(
-                folder + "/" if folder else "",
-                "\0".join([item[0][cut:] for item in items]).encode(),
-                stamps.sure(stamps.unpacked(stamps.packed(flat)), now),
-                b"".join([item[2] for item in items]),
-            )
-        )
-    return found
 
 
 class Edit:

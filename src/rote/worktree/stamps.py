@@ -8,6 +8,7 @@ stamp is younger than a tick at the moment of the scan is kept as `UNSURE`, and 
 from __future__ import annotations
 
 import os
+import struct
 import sys
 import time
 from array import array
@@ -23,6 +24,7 @@ _FINE = 50_000_000
 _COARSE = 2_100_000_000
 INODE = 0x7FFF_FFFF_FFFF_FFFF
 """The bits of an inode that are kept: some file systems use all 64, a signed number has room for 63."""
+_NUMBERS = struct.Struct(f"@{WIDTH}q").unpack_from
 _POSIX = sys.platform != "win32"
 
 
@@ -37,25 +39,23 @@ def packed(flat: list[int]) -> bytes:
     return array("q", flat).tobytes()
 
 
-def unpacked(rows: bytes) -> array[int]:
-    """The numbers of packed rows."""
-    numbers = array("q")
-    numbers.frombytes(rows)
-    return numbers
+def numbers(rows: bytes, index: int) -> tuple[int, ...]:
+    """The numbers of one of the packed rows."""
+    return _NUMBERS(rows, index * ROW)
 
 
-def sure(numbers: array[int], now: int) -> bytes:
-    """The rows as bytes, with UNSURE for each whose last change lies within a tick of `now` (or after it)."""
-    stamps = numbers[1::WIDTH] if _POSIX else numbers[0::WIDTH]
-    kept = numbers.tobytes()
+def sure(rows: bytes, now: int) -> bytes:
+    """The packed rows, with UNSURE for each whose last change lies within a tick of `now` (or after it)."""
+    flat = memoryview(rows).cast("q")
+    stamps = (flat[1::WIDTH] if _POSIX else flat[0::WIDTH]).tolist()
     if not stamps or max(stamps) < now - _COARSE:
-        return kept
-    rows = bytearray(kept)
+        return rows
+    kept = bytearray(rows)
     for index, stamp in enumerate(stamps):
         # A stamp in whole seconds comes from a file system that counts no finer (or two seconds: FAT).
         if stamp >= now - (_COARSE if stamp % 1_000_000_000 == 0 else _FINE):
-            rows[index * ROW : (index + 1) * ROW] = UNSURE
-    return bytes(rows)
+            kept[index * ROW : (index + 1) * ROW] = UNSURE
+    return bytes(kept)
 
 
 _ASKED = 0.01

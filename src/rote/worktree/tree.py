@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -14,12 +14,11 @@ from rote.pointer import Pointer
 from rote.ports import Columns
 from rote.snapshot import FILE
 from rote.worktree import memory, stamps
-from rote.worktree.memory import Folder, Memory
+from rote.worktree.memory import Folder
 from rote.worktree.scan import Listing, Scan, Stretch, refusal, unreadable
 
 _BATCH = 8192
 """Files after which a batch is full. Batches grow folder by folder, so one may hold more."""
-_ZERO = bytes(32)
 # O_NONBLOCK: should a pipe have taken a file's place, opening it must not wait for a writer.
 _READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -28,44 +27,85 @@ Hints = Mapping[str, tuple[tuple[int, ...], bytes]]
 
 
 class _Rows:
-    """A folder as it is now, with the digests that are known. `numbers` are its unpacked stats."""
+    """A folder as it is now, with the digests that are known. Kept as bytes; taken apart where it is looked at."""
 
-    __slots__ = ("digests", "listing", "names", "numbers", "recalled")
+    __slots__ = ("_digests", "_known", "listing", "numbers", "recalled")
 
-    def __init__(self, listing: Listing, names: bytes, recalled: Folder | None) -> None:
+    def __init__(self, listing: Listing, old: Folder | None) -> None:
         self.listing = listing
-        self.names = names
-        holds = recalled and recalled.names == names and recalled.stats == listing.stats
-        self.recalled = recalled if holds else None
+        holds = old and old.names == listing.joined and old.stats == listing.stats
+        self.recalled = old if holds else None
         """What was remembered, if all of it still holds."""
-        self.numbers = stamps.unpacked(listing.stats)
-        self.digests: list[bytes | None]
-        if self.recalled:
-            blob = self.recalled.digests
-            self.digests = [blob[i : i + 32] for i in range(0, len(blob), 32)]
+        self._digests: bytes | bytearray
+        self._known: bytearray | None = None  # a flag for each row, if some digest is not known
+        if old and holds:
+            listing.joined, listing.stats = old.names, old.stats  # one copy is enough
+            self._digests = old.digests
         else:
-            self.digests = _matched(listing, recalled)
+            count = len(listing.stats) // stamps.ROW
+            self._digests, self._known = bytearray(32 * count), bytearray(count)
+            if old:
+                self._match(old)
+        self.numbers = memoryview(listing.stats).cast("q")
+        """The stats, unpacked."""
+
+    def _match(self, old: Folder) -> None:
+        """Take over the digests of those files of a changed folder whose stat is as it was."""
+        width = stamps.ROW
+        stats = self.listing.stats
+        where = {name: index for index, name in enumerate(old.names.decode().split("\0"))}
+        for index, name in enumerate(self.listing.names):
+            was = where.get(name)
+            if was is not None and (
+                old.stats[was * width : (was + 1) * width] == stats[index * width : (index + 1) * width]
+            ):
+                self.learn(index, [old.digests[was * 32 : (was + 1) * 32]])
+
+    @property
+    def names(self) -> list[str]:
+        return self.listing.names
 
     def row(self, index: int) -> tuple[int, ...]:
-        return tuple(self.numbers[index * stamps.WIDTH : (index + 1) * stamps.WIDTH])
+        return stamps.numbers(self.listing.stats, index)
 
+    def learn(self, start: int, digests: Sequence[bytes | None]) -> None:
+        """The digests of the rows from `start` on."""
+        assert self._known is not None
+        assert isinstance(self._digests, bytearray)
+        for index, digest in enumerate(digests, start):
+            if digest is not None:
+                self._digests[32 * index : 32 * index + 32] = digest
+                self._known[index] = 1
 
-def _matched(listing: Listing, old: Folder | None) -> list[bytes | None]:
-    """The remembered digests of those files of a changed folder whose stat is as it was."""
-    if old is None:
-        return [None] * len(listing.names)
-    width = stamps.ROW
-    where = {name: index for index, name in enumerate(old.names.decode().split("\0"))}
-    found: list[bytes | None] = []
-    for index, name in enumerate(listing.names):
-        was = where.get(name)
-        if was is not None and (
-            old.stats[was * width : (was + 1) * width] == listing.stats[index * width : (index + 1) * width]
-        ):
-            found.append(old.digests[was * 32 : (was + 1) * 32])
-        else:
-            found.append(None)
-    return found
+    def digests(self, start: int, stop: int) -> list[bytes | None]:
+        """Those of some rows, None for each that is not known."""
+        blob, known = bytes(self._digests[32 * start : 32 * stop]), self._known
+        found: list[bytes | None] = [blob[i : i + 32] for i in range(0, len(blob), 32)]
+        if known is not None and 0 in known[start:stop]:
+            return [digest if known[i] else None for i, digest in enumerate(found, start)]
+        return found
+
+    def knows(self, index: int) -> bool:
+        """Whether a row's digest is known."""
+        return self._known is None or bool(self._known[index])
+
+    @property
+    def unknown(self) -> list[int]:
+        """The rows whose digest is not known."""
+        return [] if self._known is None else [i for i, known in enumerate(self._known) if not known]
+
+    def folder(self, now: int) -> Folder:
+        """As the stat cache is to keep it."""
+        if self.recalled:
+            return self.recalled
+        stats = stamps.sure(self.listing.stats, now)
+        unknown = self.unknown
+        if unknown:
+            kept = bytearray(stats)
+            for index in unknown:
+                kept[index * stamps.ROW : (index + 1) * stamps.ROW] = stamps.UNSURE
+            stats = bytes(kept)
+        return Folder(self.listing.prefix, self.listing.joined, stats, bytes(self._digests))
 
 
 class _Batch(Columns):
@@ -109,7 +149,7 @@ class WorkTree:
     def _scan_file(self) -> list[Stretch]:
         if os.path.islink(self._full):
             self.linked.append(FILE)
-        listing = Listing("", [FILE], stamps.packed(list(stamps.row(os.stat(self._full)))))
+        listing = Listing("", FILE.encode(), stamps.packed(list(stamps.row(os.stat(self._full)))))
         self._listings = [listing]
         return [(listing, 0, 1)]
 
@@ -126,8 +166,7 @@ class WorkTree:
         old = {f.prefix: f for f in self._old.folders} if self._old else {}
         made: dict[int, _Rows] = {}
         for listing in self._listings:
-            names = "\0".join(listing.names).encode()
-            rows = _Rows(listing, names, old.get(listing.prefix))
+            rows = _Rows(listing, old.get(listing.prefix))
             if hints:
                 _hint(rows, hints)
             made[id(listing)] = rows
@@ -140,14 +179,15 @@ class WorkTree:
         for rows in self._rows:
             if rows.recalled:
                 continue
-            modes = rows.numbers[4 :: stamps.WIDTH]
-            for index, mode in enumerate(modes):
-                if mode & 0o444 != 0o444 and rows.digests[index] is None:
-                    path = rows.listing.prefix + rows.listing.names[index]
-                    full = self._full if self._single else os.path.join(self._full, path)
-                    if unreadable(full, mode):
-                        named = self._path if self._single else f"{self._path}/{path}"
-                        troubles.append((named, "it may not be read"))
+            modes = rows.numbers[4 :: stamps.WIDTH].tolist()
+            hidden = [i for i, mode in enumerate(modes) if mode & 0o444 != 0o444 and not rows.knows(i)]
+            names = rows.names if hidden else []
+            for index in hidden:
+                path = rows.listing.prefix + names[index]
+                full = self._full if self._single else os.path.join(self._full, path)
+                if unreadable(full, modes[index]):
+                    named = self._path if self._single else f"{self._path}/{path}"
+                    troubles.append((named, "it may not be read"))
         if troubles:
             raise refusal(troubles)
 
@@ -167,8 +207,8 @@ class WorkTree:
         total = 0
         for rows in self._rows:
             if not rows.recalled:
-                sizes = rows.numbers[3 :: stamps.WIDTH]
-                total += sum(size for size, digest in zip(sizes, rows.digests, strict=True) if digest is None)
+                sizes = rows.numbers[3 :: stamps.WIDTH].tolist()
+                total += sum(sizes[index] for index in rows.unknown)
         return total
 
     def batches(self) -> Iterator[Columns]:
@@ -184,12 +224,12 @@ class WorkTree:
 
     def _extend(self, batch: _Batch, rows: _Rows, start: int, stop: int) -> None:
         prefix, width = rows.listing.prefix, stamps.WIDTH
-        names = rows.listing.names[start:stop]
+        names = rows.names[start:stop]
         paths = [prefix + name for name in names] if prefix else names
-        digests = rows.digests[start:stop]
+        digests = rows.digests(start, stop)
         batch.paths += paths
         batch.sizes += rows.numbers[start * width + 3 : stop * width : width].tolist()
-        modes = rows.numbers[start * width + 4 : stop * width : width]
+        modes = rows.numbers[start * width + 4 : stop * width : width].tolist()
         batch.executables += bytes([mode >> 6 & 1 for mode in modes])
         batch.digests += digests
         batch.stretches.append((rows, start, stop))
@@ -205,7 +245,7 @@ class WorkTree:
         for rows, start, stop in batch.stretches:
             count = stop - start
             if not rows.recalled:
-                rows.digests[start:stop] = batch.digests[at : at + count]
+                rows.learn(start, batch.digests[at : at + count])
                 for path in batch.paths[at : at + count]:
                     self._waiting.pop(path, None)
             at += count
@@ -214,21 +254,9 @@ class WorkTree:
         """Keep what is known for next time; nothing is written if it was known already."""
         if self._old is not None and identity is not None and self.identity() == identity:
             return
-        whole = all(rows.recalled or None not in rows.digests for rows in self._rows)
-        folders = [self._folder(rows) for rows in self._rows]
-        memory.save(self._file, Memory(self._path, folders, identity if whole else None))
-
-    def _folder(self, rows: _Rows) -> Folder:
-        if rows.recalled:
-            return rows.recalled
-        stats = stamps.sure(rows.numbers, self._now)
-        if None in rows.digests:
-            kept = bytearray(stats)
-            for index, digest in enumerate(rows.digests):
-                if digest is None:
-                    kept[index * stamps.ROW : (index + 1) * stamps.ROW] = stamps.UNSURE
-            stats = bytes(kept)
-        return Folder(rows.listing.prefix, rows.names, stats, b"".join(d or _ZERO for d in rows.digests))
+        whole = not any(rows.unknown for rows in self._rows)
+        folders = (rows.folder(self._now) for rows in self._rows)
+        memory.save(self._file, self._path, (len(self._rows), folders), identity if whole else None)
 
     def read(self, path: str, size: int) -> bytes:
         """A whole file. Raises Changed, BadPath."""
@@ -291,7 +319,7 @@ class WorkTree:
         rows = self._by_prefix.get(path[:cut])
         if rows is None:
             return None
-        for index, name in enumerate(rows.listing.names):
+        for index, name in enumerate(rows.names):
             self._waiting[path[:cut] + name] = (rows, index)
         return self._waiting.get(path)
 
@@ -310,7 +338,7 @@ def _new_batch() -> _Batch:
 
 def _hint(rows: _Rows, hints: Hints) -> None:
     prefix = rows.listing.prefix
-    for index, name in enumerate(rows.listing.names):
+    for index, name in enumerate(rows.names):
         hint = hints.get(prefix + name)
-        if hint is not None and rows.digests[index] is None and rows.row(index) == hint[0]:
-            rows.digests[index] = hint[1]
+        if hint is not None and not rows.knows(index) and rows.row(index) == hint[0]:
+            rows.learn(index, [hint[1]])

@@ -15,6 +15,7 @@ from rote.ids import shown
 from rote.pointer import Pointer
 from rote.snapshot import SnapshotRef
 from rote.worktree import lock, owning, pointers
+from rote.worktree.intake import Intake
 from rote.worktree.places import Places, delete, delete_quietly, trouble
 from rote.worktree.scan import kind_of, refusal
 from rote.worktree.sinks import Edit, Whole
@@ -169,6 +170,10 @@ class Workspace:
     def ignore(self, path: str) -> bool:
         """Make sure that git ignores the path; False if the line stood there."""
         return pointers.ignore(self._places, path)
+
+    def intake(self, path: str, url: str) -> Intake:
+        """Where a source comes in for a data path."""
+        return Intake(self._places, path, url)
 
     def lock(
         self, command: str, *, wait: bool = True, say: Callable[[str], None] | None = None

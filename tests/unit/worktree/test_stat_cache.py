@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from array import array
 from pathlib import Path
 
 import pytest
@@ -150,9 +149,9 @@ def test_a_tree_that_was_not_read_whole_is_not_vouched_for(tmp_path: Path, place
     ],
 )
 def test_what_is_younger_than_a_tick_is_unsure(stamp: int, sure: bool) -> None:
-    row = array("q", [5, stamp, 7, 8, 9])
+    row = stamps.packed([5, stamp, 7, 8, 9])
     kept = stamps.sure(row, 100 * SECOND + 1)
-    assert kept == (row.tobytes() if sure else stamps.UNSURE)
+    assert kept == (row if sure else stamps.UNSURE)
 
 
 edits = st.lists(

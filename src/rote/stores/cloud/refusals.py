@@ -22,6 +22,7 @@ from rote.errors import (
     StoreUnavailable,
     Unknown,
 )
+from rote.stores.cloud.forking import alive
 from rote.stores.locations import Location
 
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -54,7 +55,9 @@ _HOW = {
 
 @contextmanager
 def told(place: Location, doing: str, key: str, *, write: bool = False) -> Iterator[None]:
-    """Translate what a vendor refuses while `doing` (`writing txns/…`). With `write` a lost reply is Unknown."""
+    """Translate what a vendor refuses while `doing` (`writing txns/…`). With `write` a lost reply is Unknown. Raises
+    StoreUnavailable at once in a process that was forked from one with a connection."""
+    alive(place.url)
     try:
         yield
     except RoteError:
@@ -85,7 +88,7 @@ def refusal(e: Exception, place: Location, doing: str, key: str, *, write: bool)
     if refused is not None:
         return refused
     if isinstance(e, FileNotFoundError) or status in ("404", "410"):
-        return NotFound(key, where=place.url)
+        return _nowhere(place, about) if doing.startswith("listing") else NotFound(key, where=place.url)
     if isinstance(e, vendor.AlreadyExistsError | vendor.PreconditionError) or status in ("409", "412"):
         return Conflict(key, where=place.url)
     if status == "416":
@@ -100,7 +103,22 @@ def refusal(e: Exception, place: Location, doing: str, key: str, *, write: bool)
         if write and trouble is None
         else trouble
         or StoreUnavailable(
-            f"the store did not answer as it should ({about})", where=place.url, next="try again"
+            f"the store did not answer as it should ({about})",
+            where=place.url,
+            safe=None if write else "nothing was changed",
+            next="try again; if it stays so, check the endpoint in the address",
+        )
+    )
+
+
+def _nowhere(place: Location, about: str) -> StoreUnavailable:
+    """A listing that is not found: the server has no such bucket, or is none for objects at all."""
+    return final(
+        StoreUnavailable(
+            f"the server knows nothing at this address ({about})",
+            where=place.url,
+            safe="nothing was changed",
+            next="check the bucket's name and the endpoint in the address",
         )
     )
 
@@ -162,7 +180,10 @@ def _trouble(
         )
         unreached.reached = False
         return unreached
-    if status is not None and status.startswith("4") and status not in ("408", "499"):
+    # 501, 505: it will not learn what it does not understand.
+    if status in ("501", "505") or (
+        status is not None and status.startswith("4") and status not in ("408", "499")
+    ):
         return final(
             StoreUnavailable(
                 f"the server does not understand this store's requests ({about})",

@@ -47,11 +47,12 @@ class CloudStore:
         return self._place.url
 
     def get(self, key: str) -> Found:
-        """The whole object. Raises NotFound, StoreUnavailable."""
+        """The whole object. Raises NotFound, StoreUnavailable; Corrupt if it is larger than any that is read whole."""
         keys.check(key)
         with told(self._place, f"reading {key}", key):
             reply = obstore.get(self._backend, key)
             meta = reply.meta
+            keys.check_size(key, meta["size"], self.url)
             data = bytes(reply.bytes())
         if len(data) != meta["size"]:
             raise _short(self._place, key)

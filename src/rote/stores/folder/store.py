@@ -43,10 +43,11 @@ class FolderStore:
         return self._root
 
     def get(self, key: str) -> Found:
-        """The whole object. Raises NotFound, StoreUnavailable."""
+        """The whole object. Raises NotFound, StoreUnavailable; Corrupt if it is larger than any that is read whole."""
         with told(self._root, f"reading {key}"):
             fd, stat = self._open(key)
             try:
+                keys.check_size(key, stat.st_size, self._root)
                 data = reading.read_ranges(fd, stat.st_size, [(0, stat.st_size)], key, self._root)[0]
             finally:
                 os.close(fd)
