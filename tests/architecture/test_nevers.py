@@ -224,6 +224,8 @@ FORKS = {
     ("multiprocessing", "reaching.py"),
     # Looks at names and stats, writes to shared memory and ends: it has no store to speak to.
     ("os.fork(", "worktree/second.py"),
+    # Leaves its parent before anything of a store is loaded.
+    ("os.fork(", "detached.py"),
 }
 
 
