@@ -87,6 +87,7 @@ class Operating:
         overriding.restore(self._w.root)
         pipeline = self._overridden(parsed)
         if self._w.dvc:
+            self._w.dvc.keep_out_of_git()
             self._w.dvc.pinning.bring_absent(
                 {dep for name in needed(pipeline.stages, targets) for dep in pipeline.stages[name].deps}
             )

@@ -60,6 +60,7 @@ WIRING = {
     "reaching",
     "spending",
     "dvcwiring",
+    "importing",
 }
 FACES = {"checkmark", "cli", "client", "detached", "filesystem", "torchdata", "__init__", "__main__"}
 SIDE = {"testing"}
