@@ -207,7 +207,8 @@ class Runner:
         if stage.frozen:
             return self._frozen(stage)
         inputs = self._p.work.inputs(stage, self._made)
-        match = self._p.matching.find(inputs.key())
+        key = inputs.key()
+        match = self._p.matching.find(key, self._p.last.slot(stage.name, key))
         skip = self._force or stage.always_changed
         if match.result is not None and match.result.run in self._p.resumes:
             skip = False  # what a run did that this one goes on with is not done again
@@ -302,7 +303,9 @@ class Runner:
         with self._lock:
             self._made.update(left.ids)
         key = inputs.key()
-        outcome = msgspec.structs.replace(done(stage, key, left, taking.why(known)), outcome="hit", exit_code=None)
+        outcome = msgspec.structs.replace(
+            done(stage, key, left, taking.why(known)), outcome="hit", exit_code=None
+        )
         return Ended(
             stage, outcome, item=Item(stage=stage.name, key=key, inputs=inputs, done=left, slot=slot)
         )
@@ -318,7 +321,9 @@ class Runner:
         )  # fmt: skip
         while True:
             try:
-                theirs = self._p.joining.result(task, lambda: bool(self._halting)) if self._p.joining else None
+                theirs = (
+                    self._p.joining.result(task, lambda: bool(self._halting)) if self._p.joining else None
+                )
             except Failure as e:
                 return Ended(stage, failed(stage, inputs.key(), e, []))
             if theirs is not None and theirs.result is not None:
