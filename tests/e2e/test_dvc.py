@@ -15,6 +15,7 @@ from place import Place
 from dvc_scenes import CHANGES, content, lay
 from rote import config
 from rote.graph import needs
+from servers.fixtures import Bucket
 
 FIXTURE = Path(__file__).parents[1] / "fixtures/dvc-3.tar.gz"
 OUTS = [
@@ -252,6 +253,32 @@ def test_a_damaged_file_of_dvcs_is_named_with_its_line(
     assert said in refused.err
 
 
+def test_a_remote_in_a_bucket(project: Place, moto: Bucket) -> None:
+    """DVC's layout below a prefix, the credentials in .dvc/config.local."""
+    prefix = "theirs/dvc"
+    client = moto.client()
+    remote = project.root.parent / "remote"
+    for file in remote.rglob("*"):
+        if file.is_file():
+            name = f"{prefix}/{file.relative_to(remote).as_posix()}"
+            client.put_object(Bucket=moto.name, Key=name, Body=file.read_bytes())
+    shutil.rmtree(remote)
+    shutil.rmtree(project.root / ".dvc/cache/files")
+    (project.root / ".dvc/config").write_text(
+        f"[core]\n    remote = bucket\n['remote \"bucket\"']\n    url = s3://{moto.name}/{prefix}\n    endpointurl = {moto.endpoint}\n    region = us-east-1\n"
+    )
+    (project.root / ".dvc/config.local").write_text(
+        f"['remote \"bucket\"']\n    access_key_id = {moto.key}\n    secret_access_key = {moto.secret}\n"
+    )
+    before = content(project.root)
+    for name in [*OUTS, *TRAINED, "data", "single.csv"]:
+        path = project.root / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert run(project)[0] == []
+    assert content(project.root) == before
+    assert "data: unchanged" in project.rote("status").out
+
+
 class TestImporting:
     def test_it_is_told_first_and_nothing_is_written(self, project: Place) -> None:
         before = sorted(str(p) for p in project.root.rglob("*") if ".rote" not in p.parts)
@@ -285,7 +312,9 @@ class TestImporting:
         assert set(outcomes.values()) == {"hit"}
         assert list(config.load(str(project.root)).files) == ["rote.yaml", "sub/rote.yaml"]
         after = content(project.root, lambda name: name.endswith((".rote", "rote.yaml")))
-        assert after == {name: digest for name, digest in before.items() if not (remove and "dvc.yaml" in name)}
+        assert after == {
+            name: digest for name, digest in before.items() if not (remove and "dvc.yaml" in name)
+        }
         lay(project.root, CHANGES["a param of one item"])
         assert run(project)[0] == told(project)["ran"]["a param of one item"]
 
