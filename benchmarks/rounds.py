@@ -73,22 +73,23 @@ class Setting:
 
     def dvc(self) -> str:
         """The peer's command, installed once in a virtual environment of its own."""
-        return self._tool(f"dvc-{DVC}", f"dvc=={DVC}") + "/dvc"
+        return self.tool(f"dvc-{DVC}", f"dvc=={DVC}") + "/dvc"
 
     def dvc_s3(self) -> str:
         """The same peer with what it needs to speak S3."""
         return self._tool(f"dvc-s3-{DVC}", f"dvc=={DVC}", f"dvc-s3=={DVC_S3}") + "/dvc"
 
     def hf_xet(self) -> str:
-        return self._tool(f"hf-xet-{HF_XET}", f"hf-xet=={HF_XET}") + "/python"
+        return self.tool(f"hf-xet-{HF_XET}", f"hf-xet=={HF_XET}") + "/python"
 
     def torch(self) -> str:
         return (
-            self._tool(f"torch-{TORCH}", f"torch=={TORCH}", "safetensors==0.8.0", "scikit-learn==1.9.1")
+            self.tool(f"torch-{TORCH}", f"torch=={TORCH}", "safetensors==0.8.0", "scikit-learn==1.9.1")
             + "/python"
         )
 
-    def _tool(self, name: str, *requirements: str) -> str:
+    def tool(self, name: str, *requirements: str) -> str:
+        """The folder of programs of a virtual environment with these, made once."""
         venv = self.cache / name
         if not (venv / ".done").exists():
             subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)

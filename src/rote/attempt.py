@@ -34,7 +34,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     log: Callable[[bytes], None]
     slot: StageKey | None = None
-    """Where its result is to be put; None: it is not kept."""
+    """What stands for the files as they are when it begins (`Match.slot`)."""
     replace: bool = False
     gpus: tuple[str, ...] = ()
     """The GPUs that it may use."""

@@ -31,7 +31,9 @@ class Item(msgspec.Struct, kw_only=True):
     done: Done
     found: Found | None = None
     slot: StageKey | None = None
-    """Where the result is put; None: it is not kept."""
+    """What stood for the files when the stage began (`Match.slot`)."""
+    put: StageKey | None = None
+    """Where the result is put, once that is known."""
     replace: bool = False
     refs: dict[str, SnapshotRef] = {}
     trouble: RoteError | None = None
@@ -109,9 +111,11 @@ class Committer:
         """All in one transaction; what is refused goes on without what it was refused for."""
         while batch:
             try:
+                for item in batch:
+                    self._place(item)
                 refs = self._transactions.write(lambda write: self._save(write, batch))
             except Beaten as e:
-                beaten = next(i for i in batch if i.slot and result_key(i.slot) == e.key)
+                beaten = next(i for i in batch if i.put and result_key(i.put) == e.key)
                 self._lose(beaten, e)
                 continue
             except RoteError as e:
@@ -125,17 +129,25 @@ class Committer:
                 self._finish(item, saved)
             return
 
-    def _lose(self, item: Item, error: Beaten) -> None:
-        """Somebody made this result meanwhile: theirs stays, if it holds for the same files; else ours goes into
-        another slot. Ours, on which later stages of this run may have been built, is saved for this run."""
-        theirs = msgspec.convert(error.root.body, Result)
-        match = self._matching.find(item.key) if item.key and (item.found or theirs.found) else None
-        if match is not None and match.result is None and match.slot != item.slot:
-            item.slot = match.slot
+    def _place(self, item: Item) -> None:
+        """Find out where the result belongs, if that is not known yet."""
+        if item.key is None or item.put is not None:
             return
-        item.slot = match.slot if match is not None and match.result else item.slot
+        if item.slot == item.key and not item.replace:
+            item.put = item.key  # the lookup saw that nothing is there
+        else:
+            item.put, item.replace = self._matching.place(item.key, item.found, replace=item.replace)
+
+    def _lose(self, item: Item, error: Beaten) -> None:
+        """Somebody made this result meanwhile: theirs stays, if it is for the same files; else ours goes into another
+        slot. Ours, on which later stages of this run may have been built, is saved for this run."""
+        theirs = msgspec.convert(error.root.body, Result)
+        if item.key is not None and theirs.found and theirs.found != item.found:
+            item.put, item.replace = self._matching.place(item.key, item.found, replace=item.replace)
+            if item.put is not None:
+                return
         item.key = None
-        item.beaten_by = (match.result if match and match.result else theirs).run
+        item.beaten_by = theirs.run
 
     def _save(self, write: Write, batch: Sequence[Item]) -> list[dict[str, SnapshotRef]]:
         every = []
@@ -152,9 +164,9 @@ class Committer:
                         next="let no other command write it, then run again",
                     )
                 refs[path] = record.ref()
-            if item.key is not None and item.slot is not None:
+            if item.key is not None and item.put is not None:
                 result = self._result(item, item.key, refs)
-                self._matching.results.add(write, result, replace=item.replace, slot=item.slot)
+                self._matching.results.add(write, result, replace=item.replace, slot=item.put)
             every.append(refs)
         return every
 
@@ -171,7 +183,7 @@ class Committer:
         for path, ref in refs.items():
             self._data.saved(path, ref)
         if item.key is not None:
-            slot = item.slot if item.slot != item.key else None
+            slot = item.put if item.put != item.key else None
             last = Last(key=item.key, slot=slot, run=self._run, made=moment(self._clock), inputs=item.inputs)
             self._last.put(item.stage, last)
             self._done(item)

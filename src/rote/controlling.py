@@ -131,7 +131,8 @@ class Controlling:
         asked = before.by if before else ""
         if not wait:
             return Stopped(run=run, over=False, asked=asked)
-        self._w.progress.say(f"run {id} is asked to end; its stages have ten seconds for that")
+        grace = "" if now else "; its stages have ten seconds for that"
+        self._w.progress.say(f"run {id} is asked to end{grace}")
         if self._ends(id):
             return Stopped(run=self._w.runs.get(id), over=False, asked=asked)
         return Stopped(run=self.bury(id, SILENT), over=False, asked=asked, gone=True)

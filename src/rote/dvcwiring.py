@@ -77,6 +77,14 @@ class DvcWiring:
             progress=self._progress,
         )
 
+    def keep_out_of_git(self) -> None:
+        """In a project that `rote init` never saw, git is to look past rote's own folder."""
+        file = os.path.join(self._root, ".rote", ".gitignore")
+        if not os.path.lexists(file):
+            os.makedirs(os.path.dirname(file), exist_ok=True)
+            with open(file, "w", encoding="ascii") as out:
+                out.write("*\n")
+
     def absent(self) -> dict[str, Mark]:
         """The sums of pinned data that stages need and that is not here."""
         deps = {path for stage in self._pipeline.stages.values() for path in stage.deps}

@@ -10,8 +10,8 @@ from rote.encoding import canonical, tagged
 from rote.ids import Digest, StageKey
 from rote.record import Found, Listed, Sought
 
-MOST_STEPS = 64
-"""How many results under one stage key are looked at."""
+MOST_SEATS = 16
+"""So many results of one stage key stand for a set of questions each."""
 _LIBRARIES = (".so", ".pyd", ".dylib")
 HIDDEN = frozenset(["__pycache__", ".git", ".rote"])
 """Names that no listing tells."""
@@ -40,8 +40,13 @@ def same_questions(one: Found, two: Found) -> bool:
     )
 
 
+def seat(key: StageKey, number: int) -> StageKey:
+    """Where the first result with a further set of questions lies: the first of all under the stage key itself."""
+    return StageKey(tagged("slot", canonical({"key": key, "set": number}))) if number else key
+
+
 def slot(key: StageKey, answers: Found) -> StageKey:
-    """Where, under the stage key, the result for these answers lies."""
+    """Where another result with a known set of questions lies, by its answers."""
     whole = {"files": answers.files, "folders": answers.folders, "modules": answers.modules}
     return StageKey(tagged("slot", canonical({"key": key, "asked": whole})))
 

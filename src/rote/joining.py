@@ -13,7 +13,7 @@ import msgspec
 from rote import conditional
 from rote.attempt import Aid, Task
 from rote.encoding import with_check, without_check
-from rote.errors import Corrupt, Locked, Missing, StoreError, TooNew
+from rote.errors import Corrupt, Locked, Missing, RoteError, StoreError, TooNew
 from rote.ids import RunId, StageKey
 from rote.matching import Match, Matching
 from rote.ports import Clock, Exit, ObjectStore, Process, Progress
@@ -46,8 +46,9 @@ class _Found(msgspec.Struct, frozen=True):
 class Joining:
     """Waits for what others compute, and says what this run computes. A companion of every attempt. Thread-safe.
 
-    With `wait` false nobody is waited for: Locked. `attach` gets the log of the stage that is waited for. `poll` and
-    `after` are in seconds. On a store that is not `able` to hold conditional writes, nothing is waited for or said.
+    With `wait` false nobody is waited for: Locked. `attach` gets the log of the stage that is waited for, as `follow`
+    tells it. `poll` and `after` are in seconds. On a store that is not `able` to hold conditional writes, nothing is
+    waited for or said.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Joining:
         after: float = AFTER,
         wait: bool = True,
         attach: Callable[[bytes], None] | None = None,
+        follow: Callable[[RunId, str], Iterator[bytes]] = lambda run, stage: iter(()),
         able: Callable[[], bool] = lambda: True,
     ) -> None:
         self._store = store
@@ -75,6 +77,7 @@ class Joining:
         self._after = after
         self._wait = wait
         self._attach = attach
+        self._follow = follow
         self._able = able
         self._gave_way: set[StageKey] = set()
         self._dead: set[RunId] = set()
@@ -112,12 +115,16 @@ class Joining:
                 next="without --no-wait it is waited for; --force computes it here as well",
             )
         self._progress.say(f"{stage}: being computed by {who}: waiting for it")
-        vigil, told = Vigil(self._store, self._clock, lease.run), 0
+        with self._attached(lease.run, stage):
+            self._watch(task, lease, stopping)
+
+    def _watch(self, task: Task, lease: Lease, stopping: Callable[[], bool]) -> None:
+        stage = task.stage.name
+        vigil = Vigil(self._store, self._clock, lease.run)
         while True:
             if stopping():
-                raise Failure(f"it was waiting for {who}", exit=Exit(0, 0.0, stopped=True))
+                raise Failure(f"it was waiting for run {lease.run}", exit=Exit(0, 0.0, stopped=True))
             self._clock.sleep(self._poll)
-            told = self._pass_on(lease.run, stage, told)
             now = self._look(task.slot or task.inputs.key()).lease
             if now is None or now.run != lease.run:
                 return
@@ -129,19 +136,33 @@ class Joining:
                 self._dead.add(lease.run)
                 return
 
-    def _pass_on(self, run: RunId, stage: str, told: int) -> int:
-        """What the stage has written since; how much of its log was passed on by now."""
+    @contextmanager
+    def _attached(self, run: RunId, stage: str) -> Iterator[None]:
+        """Pass on what the stage writes, from a thread of its own."""
         if self._attach is None:
-            return told
-        at = 0
+            yield
+            return
+        over = threading.Event()
+        thread = threading.Thread(
+            target=self._pass_on, args=(run, stage, self._attach, over), name="rote-attach", daemon=True
+        )
+        thread.start()
         try:
-            for piece in self._runs.logs(run, stage):
-                if at + len(piece) > told:
-                    self._attach(piece[max(0, told - at) :])
-                at += len(piece)
-        except Missing:
-            return told  # it has written nothing yet
-        return max(told, at)
+            yield
+            thread.join(2 * self._poll)  # the last lines may be on their way
+        finally:
+            over.set()
+
+    def _pass_on(
+        self, run: RunId, stage: str, attach: Callable[[bytes], None], over: threading.Event
+    ) -> None:
+        try:
+            for piece in self._follow(run, stage):
+                if over.is_set():
+                    return
+                attach(piece)
+        except RoteError as e:
+            _log.debug("the log of %s cannot be followed: %s", run, e)  # whether it lives is not told by this
 
     def _lives(self, run: RunId) -> bool:
         """Whether the run's record says that it is under way, and nobody here has seen that it is not."""

@@ -68,6 +68,8 @@ class Look(msgspec.Struct):
     channels: dict[str, Channel] = {}
     segments: dict[str, list[Meta]] = {}
     """Run -> its live segments."""
+    under_way: dict[str, list[Meta]] = {}
+    """Run -> what is only for the time that it is under way."""
 
     def pending_on(self) -> set[TxnId]:
         """Transactions that roots are pending on."""
@@ -102,6 +104,8 @@ class Marker:
                 names = meta.key.split("/")
                 if is_root(meta.key) or _is_channel(names):
                     listed.append(meta)
+                elif names[0] == "runs" and names[2:] in (["now"], ["ask"]):
+                    look.under_way.setdefault(names[1], []).append(meta)
                 elif names[0] == "runs" and names[2:3] == ["live"]:
                     look.segments.setdefault(names[1], []).append(meta)
         for seen in self.each(self._read, listed):

@@ -13,13 +13,13 @@ from rote.results import Results
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found under a stage key: the result that holds, or the slot that is free for one.
+    """What was found under a stage key: the result that holds, and the slot where it lies.
 
-    Without a result, `near` is the one whose found files differ least, and `differences` says in what. `slot` is None
-    if no further result is kept.
+    Without a result, `near` is the one whose found files differ least, and `differences` says in what; `slot` stands
+    for the files as they are then, as far as any result asks for them: the same on every machine that has the same.
     """
 
-    slot: StageKey | None
+    slot: StageKey
     result: Result | None = None
     near: Result | None = None
     differences: list[Difference] = []
@@ -56,21 +56,47 @@ class Matching:
         """Whether every question has the same answer now."""
         return not law.differences(found, self.answer(found))
 
-    def find(self, key: StageKey) -> Match:
-        """Walk the results under the key. One GET where none, or the first, holds. Raises Corrupt, TooNew."""
-        asked, slot, near, least = Found(), key, None, list[Difference]()
-        for _ in range(law.MOST_STEPS):
-            result = self.results.get(slot)
+    def find(self, key: StageKey, hint: StageKey | None = None) -> Match:
+        """The result under the key that holds. `hint` is a slot to look into first. One GET where nothing is known, or
+        where the first one holds; two for each set of questions otherwise. Raises Corrupt, TooNew."""
+        asked, near, least = Found(), None, list[Difference]()
+        if hint is not None and hint != key:
+            result = self.results.get(hint)
+            if result is not None and result.key == key:
+                near, least = result, self.holds(result)
+                if not least:
+                    return Match(slot=hint, result=result)
+        for number in range(law.MOST_SEATS):
+            seat = law.seat(key, number)
+            result = self.results.get(seat)
             if result is None:
-                return Match(slot=slot, near=near, differences=least)
+                break
             differences = self.holds(result)
             if not differences:
-                return Match(slot=slot, result=result)
-            if near is None or len(differences) <= len(least):
+                return Match(slot=seat, result=result)
+            if near is None or len(differences) < len(least):
                 near, least = result, differences
-            more = law.asked_too(asked, result.found or Found())
-            if law.same_questions(asked, more):
-                break
-            asked = more
-            slot = law.slot(key, self.answer(asked))
-        return Match(slot=None, near=near, differences=least)
+            questions = result.found or Found()
+            other = law.slot(key, self.answer(questions))
+            result = self.results.get(other)
+            if result is not None and not self.holds(result):
+                return Match(slot=other, result=result)
+            asked = law.asked_too(asked, questions)
+        slot = law.slot(key, self.answer(asked)) if asked else key
+        return Match(slot=slot, near=near, differences=least)
+
+    def place(self, key: StageKey, found: Found | None, *, replace: bool) -> tuple[StageKey | None, bool]:
+        """The slot into which a result with these findings belongs, and whether one in force there is replaced. None:
+        it is not kept, because it would stand for whatever the files are while others are known to depend on them."""
+        answers = found or Found()
+        for number in range(law.MOST_SEATS):
+            seat = law.seat(key, number)
+            result = self.results.get(seat)
+            if result is None:
+                return (seat if found or not number else None), replace
+            known = result.found or Found()
+            if known == answers or not known:
+                return seat, replace
+            if law.same_questions(known, answers):
+                return law.slot(key, answers), replace
+        return (law.seat(key, law.MOST_SEATS - 1) if found else None), True

@@ -17,7 +17,7 @@ from rote.committing import Item
 from rote.completeness import FOLDER, RESUMED
 from rote.config import overrides as overriding
 from rote.config import params, reading
-from rote.controlling import LOST, under_way
+from rote.controlling import LOST, Controlling, under_way
 from rote.errors import BadName, UsageError
 from rote.executors.interpreter import Interpreters
 from rote.executors.local import LocalExecutor
@@ -92,10 +92,15 @@ class Operating:
         overriding.restore(self._w.root)
         pipeline = self._overridden(parsed)
         if self._w.dvc:
+            self._w.dvc.keep_out_of_git()
             self._w.dvc.pinning.bring_absent(
                 {dep for name in needed(pipeline.stages, targets) for dep in pipeline.stages[name].deps}
             )
-        joining = self._w.joining(wait=terms.wait, attach=terms.attach)
+        joining = self._w.joining(
+            wait=terms.wait,
+            attach=terms.attach,
+            follow=lambda run, stage: Controlling(self._w).follow(run, stage),
+        )
         warming = self._warming(pipeline, cold=terms.cold)
         with (
             overriding.overridden(self._w.root, pipeline, parsed) as values,

@@ -124,7 +124,9 @@ class Planner:
                 brought = law.waits(stage.name, sorted(self._absent.keys() & set(stage.deps)))
                 return self._by_marks(stage, self._absent, made) or _Known(brought)
             return _Known(law.blocked(stage.name, e.what))
-        match = None if force or stage.always_changed else self._matching.find(inputs.key())
+        key = inputs.key()
+        skip = force or stage.always_changed
+        match = None if skip else self._matching.find(key, self._last.slot(stage.name, key))
         result = match.result if match else None
         last = self._last.get(stage.name)
         decision = law.decide(

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rote.delivery import Fetched
     from rote.detaching import Started
     from rote.gc import GcReport, Going
+    from rote.importing import Imported
     from rote.plan import Plan, Why
     from rote.probe import Probed
     from rote.registry import ModelSummary
@@ -127,13 +128,16 @@ class Project:
                 return [self._subscribing().add(source, paths)]
         names = [self._w.workspace.name(path, self._cwd) for path in paths]
         with self._locked("rote add"):
-            return self._w.data.add(
-                names,
-                force=force,
-                repository=self._repository(),
-                tracked=lambda path: self._w.git.ls_files([path]),
-                taken=self._outs(),
-            )
+            return self._added(names, force=force)
+
+    def _added(self, names: list[str], *, force: bool = False) -> list[Added]:
+        return self._w.data.add(
+            names,
+            force=force,
+            repository=self._repository(),
+            tracked=lambda path: self._w.git.ls_files([path]),
+            taken=self._outs(),
+        )
 
     def update(self, *paths: str, dry_run: bool = False) -> list[Updated]:
         """Fetch what changed at the sources of data that was added from outside: all of it, or `paths`. A source that
@@ -233,6 +237,17 @@ class Project:
         return Samples(
             source, ref, below="" if ref.single else below, match=match, memory=memory, threads=threads
         )
+
+    def import_dvc(self, *, dry_run: bool = False, remove: bool = False) -> Imported:
+        """Take over what DVC has here: rote.yaml from dvc.yaml, pointers from `.dvc` files, results from dvc.lock.
+
+        DVC's own files are not touched, unless `remove` takes dvc.yaml, dvc.lock and the `.dvc` files away. Raises
+        UsageError, ConfigError, Missing (data that neither DVC's cache nor a remote has), Unsaved, StoreError.
+        """
+        from rote.importing import Importing  # only this call needs it
+
+        with self._locked("rote import dvc"):
+            return Importing(self._w, self._added).dvc(dry_run=dry_run, remove=remove)
 
     # pipeline
 

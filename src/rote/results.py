@@ -90,6 +90,11 @@ class LastResults:
         with self._lock:
             return self._load().stages.get(stage)
 
+    def slot(self, stage: str, key: StageKey) -> StageKey | None:
+        """Where the last known result of a stage lies, if that has this stage key and another slot."""
+        last = self.get(stage)
+        return last.slot if last is not None and last.key == key else None
+
     def put(self, stage: str, last: Last) -> None:
         """Remember a result, with the next `save`."""
         with self._lock:

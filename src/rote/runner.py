@@ -207,7 +207,8 @@ class Runner:
         if stage.frozen:
             return self._frozen(stage)
         inputs = self._p.work.inputs(stage, self._made)
-        match = self._p.matching.find(inputs.key())
+        key = inputs.key()
+        match = self._p.matching.find(key, self._p.last.slot(stage.name, key))
         skip = self._force or stage.always_changed
         if match.result is not None and match.result.run in self._p.resumes:
             skip = False  # what a run did that this one goes on with is not done again

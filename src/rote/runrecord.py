@@ -144,5 +144,5 @@ def _saved(outcome: StageOutcome, item: Item) -> StageOutcome:
     why = outcome.why
     if item.beaten_by:
         why = f"run {item.beaten_by} made the same result meanwhile, which stays"
-    slot = item.slot if item.slot != outcome.key else None
+    slot = item.put if item.put != outcome.key else None
     return msgspec.structs.replace(outcome, outs=item.refs, why=why, slot=slot)

@@ -85,6 +85,12 @@ class Janitor:
             # Segments come after the record: without one, it was removed and tidied away.
             if f"runs/{run}/record" not in records and is_old(run, self._now, self._grace):
                 self._segments(run, look)
+        running = {seen.key for seen in look.roots if seen.root.body.get("state") == "running"}
+        for run, left in look.under_way.items():
+            # A process that ended as it should has taken them away itself.
+            if f"runs/{run}/record" not in running and is_old(run, self._now, self._grace):
+                for meta in left:
+                    self._delete(meta.key)
 
     def _leases(self) -> None:
         """Leases that nobody holds any more, or whose run cannot be under way."""

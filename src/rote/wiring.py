@@ -6,7 +6,7 @@ Every part is made when it is first asked for, and its module is loaded then: a 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -290,7 +290,13 @@ class Wiring:
             writer=self.writer, clock=self.clock, by=self.by,
         )  # fmt: skip
 
-    def joining(self, *, wait: bool, attach: Callable[[bytes], None] | None) -> Joining:
+    def joining(
+        self,
+        *,
+        wait: bool,
+        attach: Callable[[bytes], None] | None,
+        follow: Callable[[RunId, str], Iterator[bytes]],
+    ) -> Joining:
         """Keeps a stage from being computed twice at once."""
         from rote.joining import BUCKET, LOCAL, Joining  # on demand
 
@@ -303,7 +309,7 @@ class Wiring:
 
         return Joining(
             self.store, self.runs, self.matching, self.clock, by=self.by, progress=self.progress, wait=wait,
-            attach=attach, able=able, poll=BUCKET if "://" in self.store.url else LOCAL,
+            attach=attach, follow=follow, able=able, poll=BUCKET if "://" in self.store.url else LOCAL,
         )  # fmt: skip
 
     def checkpointing(self, resumes: Collection[RunId]) -> Checkpointing:

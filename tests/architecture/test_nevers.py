@@ -45,6 +45,7 @@ ADAPTERS = {
     "stores", "executors", "worktree", "landing", "machine", "vcs", "clock", "dvc",
 }  # fmt: skip
 WIRING = {
+    "importing",
     "config", "project", "wiring", "guarantees", "founded", "revisions", "operating", "auditing",
     "controlling", "detaching", "exchanging", "reaching", "spending", "dvcwiring", "subscribing",
 }  # fmt: skip

@@ -15,6 +15,7 @@ from place import Place
 from dvc_scenes import CHANGES, content, lay
 from rote import config
 from rote.graph import needs
+from servers.fixtures import Bucket
 
 FIXTURE = Path(__file__).parents[1] / "fixtures/dvc-3.tar.gz"
 OUTS = [
@@ -250,3 +251,86 @@ def test_a_damaged_file_of_dvcs_is_named_with_its_line(
     refused = place.rote("status", code=None)
     assert refused.code == 2, refused.out
     assert said in refused.err
+
+
+def test_a_remote_in_a_bucket(project: Place, moto: Bucket) -> None:
+    """DVC's layout below a prefix, the credentials in .dvc/config.local."""
+    prefix = "theirs/dvc"
+    client = moto.client()
+    remote = project.root.parent / "remote"
+    for file in remote.rglob("*"):
+        if file.is_file():
+            name = f"{prefix}/{file.relative_to(remote).as_posix()}"
+            client.put_object(Bucket=moto.name, Key=name, Body=file.read_bytes())
+    shutil.rmtree(remote)
+    shutil.rmtree(project.root / ".dvc/cache/files")
+    (project.root / ".dvc/config").write_text(
+        f"[core]\n    remote = bucket\n['remote \"bucket\"']\n    url = s3://{moto.name}/{prefix}\n    endpointurl = {moto.endpoint}\n    region = us-east-1\n"
+    )
+    (project.root / ".dvc/config.local").write_text(
+        f"['remote \"bucket\"']\n    access_key_id = {moto.key}\n    secret_access_key = {moto.secret}\n"
+    )
+    before = content(project.root)
+    for name in [*OUTS, *TRAINED, "data", "single.csv"]:
+        path = project.root / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert run(project)[0] == []
+    assert content(project.root) == before
+    assert "data: unchanged" in project.rote("status").out
+
+
+class TestImporting:
+    def test_it_is_told_first_and_nothing_is_written(self, project: Place) -> None:
+        before = sorted(str(p) for p in project.root.rglob("*") if ".rote" not in p.parts)
+        told = project.rote("import", "dvc", "--dry-run", "--json").json
+        assert told["files"] == ["rote.yaml", "sub/rote.yaml"]
+        assert told["data"] == ["data", "single.csv"]
+        assert len(told["results"]) == STAGES
+        assert told["run"] == []
+        assert any("metrics-${key}.json holds more than numbers" in note for note in told["notes"])
+        assert sorted(str(p) for p in project.root.rglob("*") if ".rote" not in p.parts) == before
+
+    @pytest.mark.parametrize("remove", [False, True])
+    def test_afterwards_rote_needs_nothing_of_dvcs(self, project: Place, remove: bool) -> None:
+        before = content(project.root)
+        own = {p: p.read_bytes() for p in project.root.rglob("*dvc*") if p.is_file()}
+        project.rote("import", "dvc", *(["--remove"] if remove else []))
+        if remove:
+            assert not (project.root / "dvc.yaml").exists()
+            assert not (project.root / "sub/dvc.lock").exists()
+            assert not (project.root / "data.dvc").exists()
+        else:
+            assert {p: p.read_bytes() for p in own} == own
+        shutil.rmtree(project.root / ".dvc")
+        shutil.rmtree(project.root.parent / "remote")
+        for name in [*OUTS, *TRAINED, "data", "single.csv"]:
+            path = project.root / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        project.rote("checkout")
+        steps, outcomes = run(project)
+        assert steps == []
+        assert set(outcomes.values()) == {"hit"}
+        assert list(config.load(str(project.root)).files) == ["rote.yaml", "sub/rote.yaml"]
+        after = content(project.root, lambda name: name.endswith((".rote", "rote.yaml")))
+        assert after == {
+            name: digest for name, digest in before.items() if not (remove and "dvc.yaml" in name)
+        }
+        lay(project.root, CHANGES["a param of one item"])
+        assert run(project)[0] == told(project)["ran"]["a param of one item"]
+
+    def test_settings_stay_and_what_changed_runs_later(self, project: Place) -> None:
+        (project.root / "rote.yaml").write_text("# mine\nstore: kept\ngates: [accuracy > 0]\n")
+        project.rote("init")
+        lay(project.root, CHANGES["a script"])
+        told = project.rote("import", "dvc", "--json").json
+        assert told["run"] == ["train@cnn", "train@mlp", "sub:report", "sub:inner"]
+        text = (project.root / "rote.yaml").read_text()
+        assert text.startswith("# mine\nstore: kept\n")
+        assert config.load(str(project.root)).models["digits"].files == ("model-cnn.bin",)
+        assert run(project)[0] == ["inner", "report", "train-cnn", "train-mlp"]
+
+    def test_without_dvc_there_is_nothing_to_import(self, tmp_path: Path) -> None:
+        place = Place(tmp_path / "p")
+        lay(place.root, {"rote.yaml": "stages: {s: {cmd: x}}\n"})
+        refused = place.rote("import", "dvc", code=2)
+        assert "there is nothing of DVC's to take over" in refused.err

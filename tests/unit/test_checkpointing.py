@@ -240,6 +240,32 @@ def test_stages_without_checkpoints_ask_the_store_nothing_more(bench: Bench) -> 
     other.executor.close()
 
 
+def test_what_a_checkpoint_costs(tmp_path: Path) -> None:
+    """docs/cost.md says the same in words."""
+    counting = CountingStore(Bench(tmp_path / "store").store)
+    bench = Bench(tmp_path / "project", counting, seed=3)
+    training(bench, rule="{path: ckpt, every: 0}", pauses=(24, 47))
+    cut(bench)
+    assert bench.checkpoints is not None
+    take, spent = bench.checkpoints.take, []
+
+    def counted(*args: Any) -> Any:
+        before = len(counting.journal)
+        kept = take(*args)
+        spent.append([f"{kind} {key.split('/')[0]}" for kind, key in counting.journal[before:]])
+        return kept
+
+    bench.checkpoints.take = counted  # type: ignore[method-assign]
+    cut(bench)
+    bench.executor.close()
+    writes = [[one for one in each if one.split()[0] in ("create", "replace")] for each in spent]
+    assert writes[0] == [
+        *["create txns", "create packs", "replace txns", "create snapshots"],
+        *["replace checkpoints", "replace txns", "replace checkpoints"],
+    ]
+    assert len(spent[0]) - len(writes[0]) <= 8
+
+
 def test_the_key_of_the_root() -> None:
     key = Inputs(cmd=("x",)).key()
     assert checkpoints_key(key) == f"checkpoints/{key[:2]}/{key}"

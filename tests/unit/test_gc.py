@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from rote.encoding import with_check
 from rote.errors import Corrupt, Locked, Missing, Refused
 from rote.gc import Garbage, GcReport
-from rote.ids import SnapshotId, digest
+from rote.ids import SnapshotId, TxnId, digest
 from rote.ingest import SnapshotWriter
 from rote.ports import ObjectStore
-from rote.record import DataRoot, StoreInfo, Version
+from rote.record import DataRoot, Root, StoreInfo, Version
 from rote.registry import Registry
 from rote.retention import Rules
 from rote.roots import Roots
@@ -128,6 +129,19 @@ def test_removed_undone_and_removed_for_good(bench: Bench) -> None:
     with pytest.raises(Missing):
         bench.content(ref)
     assert bench.content(kept) == noise(3, 5)
+
+
+def test_what_a_run_left_that_is_over_goes_and_of_one_under_way_stays(bench: Bench) -> None:
+    kept = []
+    for state, name in (("running", "20200101-000000-aaaaaa"), ("stopped", "20200101-000000-bbbbbb")):
+        body = {"id": name, "state": state, "began": "", "by": "me", "command": "rote run"}
+        root = Root(state="live", txn=TxnId("20200101T000000-0000000000000000"), body=body)
+        bench.store.create(f"runs/{name}/record", with_check(root))
+        for what in ("now", "ask"):
+            bench.store.create(f"runs/{name}/{what}", name.encode())
+            kept += [f"runs/{name}/{what}"] if state == "running" else []
+    bench.gc()
+    assert [key for key in bench.bytes() if key.endswith(("/now", "/ask"))] == sorted(kept)
 
 
 def test_what_is_new_is_left_alone(bench: Bench) -> None:

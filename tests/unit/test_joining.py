@@ -153,7 +153,15 @@ def test_who_attaches_sees_the_log(pair: Pair) -> None:
         folder=str(pair.one.root / "logs"),
     )
     pair.one.join()
-    pair.two.join(attach=seen.extend)
+
+    def follow(run: RunId, stage: str) -> Iterator[bytes]:
+        told = 0
+        while told < len(b"begun\n"):
+            text = b"".join(pair.two.runs.logs(run))
+            yield text[told:]
+            told = len(text)
+
+    pair.two.join(attach=seen.extend, follow=follow)
     first = pair.begin(pair.one)
     pair.begun(pair.one)
     held(pair)

@@ -1,4 +1,4 @@
-"""The command line runs without a collector of cycles: what a stage leaves in memory must go by itself."""
+"""The command line runs without a collector of cycles: what a stage leaves in memory goes by itself."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from collections import Counter
 from pathlib import Path
 
 from runbench import Bench
+
+ENGINE = {
+    f"rote.{name}"
+    for name in ("executors.local", "ingest", "locating", "noding", "packing", "piecing", "transactions")
+}
+"""What does the work of one stage. The run itself, which knows the outcome of each, may be a cycle: there is one."""
 
 
 def test_a_stage_leaves_no_cycle_behind(tmp_path: Path) -> None:
@@ -19,13 +25,11 @@ def test_a_stage_leaves_no_cycle_behind(tmp_path: Path) -> None:
         assert bench.run(jobs=2).ok
         gc.set_debug(gc.DEBUG_SAVEALL)
         gc.collect()
-        left = Counter(
-            type(thing).__qualname__ for thing in gc.garbage if type(thing).__module__.startswith("rote")
-        )
+        left = Counter(type(thing).__qualname__ for thing in gc.garbage if type(thing).__module__ in ENGINE)
     finally:
         gc.set_debug(debug)
         gc.garbage.clear()
         if was:
             gc.enable()
     bench.executor.close()
-    assert all(count < 12 for count in left.values()), left
+    assert not left

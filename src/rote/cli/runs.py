@@ -75,6 +75,8 @@ def _told(run: Run) -> list[str]:
         f"  command   {run.command}",
         f"  commit    {where}",
     ]
+    if run.resumes:
+        lines.append(f"  resumes   {run.resumes}")
     if run.host:
         host = run.host
         lines.append(

@@ -155,10 +155,8 @@ class Objects:
         except NotFound:
             return False
         with open(to, "wb") as out:
-            out.writelines(
-                store.get_range(name, start, min(_FETCHED, size - start))
-                for start in range(0, size, _FETCHED)
-            )
+            starts = range(0, size, _FETCHED)
+            out.writelines(store.get_range(name, at, min(_FETCHED, size - at)) for at in starts)
         return True
 
     def _store(self, remote: Remote) -> ObjectStore:
