@@ -25,7 +25,8 @@ def possible() -> bool:
 class Second:
     """A forked process that works through items 0, 1, 2 … while this one takes them from the last one down.
 
-    `work` gives the answer for an item in bytes, or None for an item that is not worth it. Raises OSError if the system has no process or memory to give.
+    `work` gives the answer for an item in bytes, or None for an item that is not worth it. Raises OSError if the
+    system has no process or memory to give.
     """
 
     def __init__(self, items: int, work: Callable[[int], bytes | None]) -> None:
