@@ -320,9 +320,11 @@ class StoreContract(ABC):
         def work(n: int) -> None:
             client = self.again(store, place)
             for i in range(25):
-                client.create(f"same/place/{n}", str(i).encode())
+                with self._turn():
+                    client.create(f"same/place/{n}", str(i).encode())
                 assert client.get(f"same/place/{n}").data == str(i).encode()
-                client.delete(f"same/place/{n}")
+                with self._turn():
+                    client.delete(f"same/place/{n}")
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(work, range(4)))

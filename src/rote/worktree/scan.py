@@ -11,7 +11,8 @@ import os
 import re
 import stat
 from collections.abc import Collection, Iterator
-from typing import Any
+
+import msgspec
 
 from rote import paths
 from rote.errors import BadPath
@@ -53,6 +54,15 @@ _Folder = tuple[str, tuple[tuple[int, int], ...]]
 """A folder that is still to be looked at: its prefix, and the links followed on the way to it."""
 _MANY = 4_000
 """Files after which a second process takes part in what is left: a fork costs as much as a few hundred files."""
+
+
+class _Looked(msgspec.Struct, array_like=True):
+    """What one process tells another that it found; paths as the file system has them."""
+
+    listings: list[tuple[bytes, bytes, bytes]]
+    stretches: list[tuple[int, int, int]]
+    linked: list[bytes]
+    troubles: list[tuple[bytes, bytes]]
 
 
 class Scan:
@@ -121,28 +131,30 @@ class Scan:
         finally:
             other.close()
 
-    def _looked(self, item: _Folder | Stretch) -> tuple[Any, ...] | None:
+    def _looked(self, item: _Folder | Stretch) -> bytes | None:
         """What lies in and below a folder, in a form that another process can be told."""
         if len(item) == 3:
             return None
         one = Scan(self.root, self._known)
         one._all([item])
         where = {id(listing): number for number, listing in enumerate(one.listings)}
-        return (
-            [(listing.prefix, listing.joined, listing.stats) for listing in one.listings],
-            [(where[id(listing)], start, stop) for listing, start, stop in one.stretches],
-            one.linked,
-            one._troubles,
+        return msgspec.msgpack.encode(
+            _Looked(
+                [(os.fsencode(listing.prefix), listing.joined, listing.stats) for listing in one.listings],
+                [(where[id(listing)], start, stop) for listing, start, stop in one.stretches],
+                [os.fsencode(path) for path in one.linked],
+                [(os.fsencode(path), os.fsencode(why)) for path, why in one._troubles],
+            )
         )
 
-    def _add(self, answer: tuple[Any, ...]) -> None:
+    def _add(self, answer: bytes) -> None:
         """Take what `_looked` found in another process."""
-        listings, stretches, linked, troubles = answer
-        mine = [Listing(*listing) for listing in listings]
+        looked = msgspec.msgpack.decode(answer, type=_Looked)
+        mine = [Listing(os.fsdecode(prefix), joined, stats) for prefix, joined, stats in looked.listings]
         self.listings += mine
-        self.stretches += [(mine[number], start, stop) for number, start, stop in stretches]
-        self.linked += linked
-        self._troubles += troubles
+        self.stretches += [(mine[number], start, stop) for number, start, stop in looked.stretches]
+        self.linked += map(os.fsdecode, looked.linked)
+        self._troubles += [(os.fsdecode(path), os.fsdecode(why)) for path, why in looked.troubles]
 
     def _folder(self, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[_Folder | Stretch]:
         """List one folder; yields its stretches and folders in order."""

@@ -8,12 +8,10 @@ same folder once, and the answer of the fork is left unread.
 
 from __future__ import annotations
 
-import marshal
 import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
 
 _HEAD = 16
 """Bytes before each answer: which item it is for, and how long it is."""
@@ -27,11 +25,11 @@ def possible() -> bool:
 class Second:
     """A forked process that works through items 0, 1, 2 … while this one takes them from the last one down.
 
-    `work` gives the answer for an item as what `marshal` can say, or None for an item that is not worth it. Raises
-    OSError if the system has no process or memory to give.
+    `work` gives the answer for an item in bytes, or None for an item that is not worth it. Raises OSError if the
+    system has no process or memory to give.
     """
 
-    def __init__(self, items: int, work: Callable[[int], Any]) -> None:
+    def __init__(self, items: int, work: Callable[[int], bytes | None]) -> None:
         import mmap  # most folders are too small for a second process
         import signal
 
@@ -40,7 +38,7 @@ class Second:
         self._taken = memoryview(self._shared).cast("q")
         self._taken[0], self._taken[1] = items, -1
         self._read_to = 0
-        self._answers: dict[int, Any] = {}
+        self._answers: dict[int, bytes] = {}
         self._memory = os.memfd_create("rote")
         self._bell, ring = os.pipe()
         # No handler of ours may run in the fork.
@@ -57,7 +55,7 @@ class Second:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.close(ring)
 
-    def take(self, item: int) -> Any:
+    def take(self, item: int) -> bytes | None:
         """The other's answer for an item, or None: then it is for this process to do."""
         self._taken[0] = item
         if self._taken[1] < item:
@@ -66,7 +64,7 @@ class Second:
             if not os.read(self._bell, 1):
                 return None  # it has ended early, or found the item not worth an answer
             self._take_answer()
-        return self._answers.pop(item)
+        return self._answers.pop(item) or None
 
     def _take_answer(self) -> None:
         head = memoryview(os.pread(self._memory, _HEAD, self._read_to)).cast("q")
@@ -76,7 +74,7 @@ class Second:
         while start < self._read_to:
             parts.append(os.pread(self._memory, self._read_to - start, start))
             start += len(parts[-1])
-        self._answers[head[0]] = marshal.loads(b"".join(parts))
+        self._answers[head[0]] = b"".join(parts)
 
     def close(self) -> None:
         """End the process if it has not ended, and leave nothing of it."""
@@ -91,12 +89,12 @@ class Second:
 
     # ---- in the fork -------------------------------------------------------------------------------------------
 
-    def _answer(self, items: int, work: Callable[[int], Any], ring: int) -> None:
+    def _answer(self, items: int, work: Callable[[int], bytes | None], ring: int) -> None:
         for item in range(items):
             if self._taken[0] <= item:
                 return
             self._taken[1] = item
-            data = marshal.dumps(work(item))
+            data = work(item) or b""
             head = item.to_bytes(8, sys.byteorder) + len(data).to_bytes(8, sys.byteorder)
             view = memoryview(head + data)
             while view:

@@ -126,7 +126,7 @@ if sys.platform == "linux":  # elsewhere a scan never forks
             """The other takes every item while this process waits; each answer arrives once."""
             code = """
             items = 100
-            one = second.Second(items, lambda item: None if item % 7 == 0 else "x" * item * 1000)
+            one = second.Second(items, lambda item: None if item % 7 == 0 else b"x" * item * 1000)
             while one._taken[1] < items - 1:
                 os.sched_yield()
             found = [one.take(item) for item in reversed(range(items))]
