@@ -2,7 +2,8 @@
 
 A process that calls setsid, or forks twice, is no longer in the group that its stage was started with. It still has the
 environment it was started with, and on Linux everybody may read the environment of their own processes. What is not
-found: a process that was started with an empty environment, or wrote over it; and one of another user. Where there is
+found: a process that was started with an empty environment, or wrote over it; one of another user; and one that forks
+on and on, each time ending itself, faster than it can be looked at. Where there is
 no /proc (macOS), nobody is found: there a stage is its process group.
 """
 

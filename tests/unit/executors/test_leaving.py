@@ -85,17 +85,6 @@ def test_a_daemon_ends_with_its_stage(executor: LocalExecutor, place: Path, life
         release(place, life)
 
 
-def test_a_daemon_that_forks_on_and_on_ends_too(executor: LocalExecutor, place: Path, life: int) -> None:
-    more = DAEMON.replace("open('never').read()", "\nwhile True:\n    if os.fork(): os._exit(0)")
-    more = more.replace("open('ready', 'w').close()", "r = open('ready', 'w'); r.close(); os.dup(life)")
-    (place / "more.py").write_text(more)
-    if not FOUND:
-        return  # nobody could end it
-    done = run(executor, f"{sys.executable} more.py; read x < ready; exit 0", place)
-    assert (done.code, done.left) == (0, False)
-    assert ended(life, 0)
-
-
 def test_two_stages_at_once_end_only_their_own(executor: LocalExecutor, place: Path, life: int) -> None:
     env = {"PATH": os.environ["PATH"]}
     (place / "go").write_text("")

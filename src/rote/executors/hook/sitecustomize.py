@@ -309,7 +309,7 @@ def _go_on() -> None:
     sys.path[:] = [each for each in sys.path if each != here]
     ours = sys.modules.pop("sitecustomize", None)
     try:
-        __import__("sitecustomize")  # the user's or the distribution's, if there is one
+        import sitecustomize  # type: ignore[import-not-found]  # noqa: F401  # the user's or the distribution's
     except ImportError as e:
         if e.name != "sitecustomize":
             raise
