@@ -8,7 +8,7 @@ import msgspec
 
 from rote import conditional, fence
 from rote.encoding import with_check, without_check
-from rote.errors import Locked, Unknown
+from rote.errors import Locked
 from rote.marking import Marker
 from rote.ports import ObjectStore
 from rote.record import Fence
@@ -69,14 +69,7 @@ class Collector:
         return list(now.objects)
 
     def _delete(self, key: str) -> None:
-        """Delete what nobody ever makes again: after a lost reply it is simply deleted once more."""
-        for left in range(conditional.TRIES - 1, -1, -1):
-            try:
-                self._store.delete(key)
-                return
-            except Unknown:
-                if not left:
-                    raise
+        conditional.delete(self._store, key)
 
     def _read(self) -> tuple[Fence, str | None]:
         found = conditional.look(self._store, fence.KEY)

@@ -55,6 +55,18 @@ def put(store: ObjectStore, key: str, data: bytes, etag: str | None) -> Put:
     raise Unknown(key, safe="nothing is half written", next="try again: what was saved is used again")
 
 
+def delete(store: ObjectStore, key: str) -> None:
+    """Delete what nobody ever makes again: after a lost reply it is simply deleted once more. Raises Unknown, and what
+    the store raises."""
+    for left in range(TRIES - 1, -1, -1):
+        try:
+            store.delete(key)
+            return
+        except Unknown:
+            if not left:
+                raise
+
+
 def put_pack(store: ObjectStore, key: str, data: bytes | bytearray | memoryview) -> None:
     """Create a pack, whose key (own transaction, own digest) nobody else writes: if it is there, it is ours.
 

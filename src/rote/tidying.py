@@ -131,14 +131,7 @@ class Janitor:
             self.done.size += meta.size
 
     def _delete(self, key: str) -> None:
-        """Delete what nobody makes again."""
-        for left in range(conditional.TRIES - 1, -1, -1):
-            try:
-                self._store.delete(key)
-                return
-            except Unknown:
-                if not left:
-                    raise
+        conditional.delete(self._store, key)
 
     def _delete_exactly(self, key: str, etag: str) -> bool:
         """Delete a small object, if it is still that one. It may stay as well: a look tells next time."""
