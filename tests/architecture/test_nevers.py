@@ -1,6 +1,6 @@
 """The nevers of the architecture that import-linter cannot say, checked on the syntax tree of every module.
 
-A new module must be put on a floor here and in the import contracts of pyproject.toml.
+A new module is put on a floor in the import contracts of pyproject.toml, from which this reads them.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -15,51 +16,32 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src" / "rote"
 
-WORDS = {
-    "functions", "starts", "errors", "ids", "paths", "encoding", "snapshot", "pointer",
-    "pipeline", "record", "unfinished", "_version", "foreign",
-}  # fmt: skip
-LAWS = {
-    "found", "sightings", "strace", "chunking", "nodes", "diff", "graph", "overriding",
-    "stagekey", "plan", "gates", "versions", "readback", "shuffling", "query", "querysql",
-    "pickles", "redaction", "rooted", "metrics", "retention", "mirroring", "planes", "tensors",
-    "usage", "dvcsums", "ignoring", "pacing", "resuming", "completeness", "scheduling", "bounding",
-    "logcut", "sourcelist",
-}  # fmt: skip
-PORTS = {
-    "ports", "foreignports",
-}  # fmt: skip
-SERVICES = {
-    "warming", "matching", "watching", "taking", "pinning", "packs", "packing", "piecing",
-    "ingest", "identity", "known", "snapshots", "transactions", "conditional", "fence", "roots",
-    "founding", "probe", "check", "checkpoints", "checkpointing", "joining", "stats", "data",
-    "adding", "bringing", "results", "planning", "runner", "stagework", "spots", "fetching",
-    "samples", "interrupts", "recording", "runs", "livelog", "spool", "waking", "pulse",
-    "control", "vigil", "following", "halting", "comparing", "catalogue", "registry", "releasing",
-    "modelfiles", "channels", "marking", "collecting", "trash", "tidying", "repacking", "gc",
-    "delivery", "reading", "committing", "outcomes", "composing", "locating", "noding", "copying",
-    "carrying", "presence", "aliasing", "agreed", "repairing", "piecework", "probing", "underway",
-    "attempt", "runrecord", "trying", "fitting", "abreast", "inspecting", "upstream", "texttree",
-}  # fmt: skip
-ADAPTERS = {
-    "stores", "executors", "worktree", "landing", "machine", "vcs", "clock", "dvc",
-}  # fmt: skip
-WIRING = {
-    "importing",
-    "config", "project", "wiring", "guarantees", "founded", "revisions", "operating", "auditing",
-    "controlling", "detaching", "exchanging", "reaching", "spending", "dvcwiring", "subscribing",
-}  # fmt: skip
-FACES = {
-    "calling", "checkmark", "cli", "client", "detached", "filesystem", "torchdata", "__init__",
-    "__main__",
-}  # fmt: skip
 SIDE = {"testing"}
+
+
+def floors() -> dict[str, set[str]]:
+    """The floors, by name, from the layers of the import contract: a floor goes on until the module that opens the next."""
+    told = tomllib.loads((SRC.parents[1] / "pyproject.toml").read_text())
+    layers = told["tool"]["importlinter"]["contracts"][0]["layers"]
+    opens = {
+        "project": "wiring", "clock": "adapters", "ingest": "services", "ports": "ports", "gates": "laws",
+        "errors": "words",
+    }  # fmt: skip
+    found: dict[str, set[str]] = {"faces": {"__init__"}}
+    floor = "faces"
+    for layer in layers:
+        rooms = {name.strip() for name in re.split("[:|]", layer)}
+        floor = next((opens[room] for room in rooms if room in opens), floor)
+        found.setdefault(floor, set()).update(rooms)
+    return found
+
+
+FLOORS = floors()
+ADAPTERS, SERVICES, FACES = FLOORS["adapters"], FLOORS["services"], FLOORS["faces"]
 FLOOR = {
-    **dict.fromkeys(WORDS, 0),
-    **dict.fromkeys(LAWS, 1),
-    **dict.fromkeys(PORTS, 2),
+    **{room: height for height, name in enumerate(("words", "laws", "ports")) for room in FLOORS[name]},
     **dict.fromkeys(SERVICES | ADAPTERS, 3),
-    **dict.fromkeys(WIRING, 4),
+    **dict.fromkeys(FLOORS["wiring"], 4),
     **dict.fromkeys(FACES, 5),
     **dict.fromkeys(SIDE, 4),
 }
