@@ -1,0 +1,52 @@
+"""What lies at a target: the manifest of a published version, and the names that its parts have there."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rote.ids import Digest, RunId, SnapshotId
+
+MANIFEST = "rote-manifest.json"
+"""The name of the manifest at every target. Whoever finds it finds a whole version: it is written last."""
+
+
+class PublishedAsset(msgspec.Struct, frozen=True):
+    """One part of a file, as it lies at a target under `name`; `size` in bytes, `sha256` in hexadecimal."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class PublishedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of a published version: its `assets` joined, in order, are its bytes; more than one only where the
+    target takes no file that large."""
+
+    path: str
+    size: int
+    digest: Digest
+    executable: bool = False
+    assets: list[PublishedAsset]
+    chunks: list[tuple[str, int]] = []
+    """(digest, length) of each chunk of a file that has more than one, in order: an update reads what is new."""
+
+
+class PublishedManifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The object `rote-manifest.json`: plain JSON, so that a web page or a shell script can read it."""
+
+    format: int = 1
+    model: str
+    version: str
+    snapshot: SnapshotId
+    """Follows from paths, sizes, executable bits and digests of the files alone (docs/format.md, 4.1)."""
+    files: list[PublishedFile]
+    run: RunId | None = None
+    commit: str | None = None
+    released: str = ""
+
+
+class ManifestRef(msgspec.Struct, frozen=True):
+    """Which manifest a channel document means: `size` in bytes, `digest` BLAKE3."""
+
+    size: int
+    digest: Digest
