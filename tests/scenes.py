@@ -131,13 +131,13 @@ def _run(project: Project, root: Path) -> Any:
 
 
 def _release(project: Project, root: Path) -> Any:
-    version = project.release("digits").version
-    every = [v.version for v in project.versions("digits")]
+    version = project.models.release("digits").version
+    every = [v.version for v in project.models.versions("digits")]
     return version.version, version.snapshot.id, version.files, every
 
 
 def _promote(project: Project, root: Path) -> Any:
-    channel = project.promote("digits@1.0.1", "prod", why="better")
+    channel = project.models.promote("digits@1.0.1", "prod", why="better")
     return channel.version, channel.seq, [m.version for m in channel.history]
 
 
@@ -152,10 +152,10 @@ def _gc(project: Project, root: Path) -> Any:
 
 def _delete(project: Project, root: Path) -> Any:
     """Let go of old data, of all runs but the last, and of a version that no alias names."""
-    held = [version.version for version in project.versions("digits")]
+    held = [version.version for version in project.models.versions("digits")]
     forget = ["digits@1.0.1"] if "1.0.1" in held else []
     report = project.gc(delete=True, grace_hours=0, keep_last=1, unpinned_data=True, forget_versions=forget)
-    return report.done, [version.version for version in project.versions("digits")]
+    return report.done, [version.version for version in project.models.versions("digits")]
 
 
 COMMANDS = {

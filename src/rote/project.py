@@ -16,7 +16,7 @@ from rote.ids import nearest, shown
 from rote.pipeline import Pipeline
 from rote.pointer import SUFFIX
 from rote.ports import Progress, Silence
-from rote.record import AliasMove, Channel, Request, Run, Version
+from rote.record import Request, Run
 from rote.snapshot import FILE, Entry, SnapshotRef
 from rote.wiring import Wiring
 
@@ -33,14 +33,12 @@ if TYPE_CHECKING:
     from rote.controlling import Active, Controlling, Stopped
     from rote.copying import Copied
     from rote.data import DataStatus
-    from rote.delivery import Fetched
     from rote.detaching import Started
     from rote.gc import GcReport, Going
     from rote.importing import Imported
+    from rote.models import Models
     from rote.plan import Plan, Why
     from rote.probe import Probed
-    from rote.registry import ModelSummary
-    from rote.releasing import Released
     from rote.revisions import Differences, Revisions
     from rote.runrecord import RunOutcome
     from rote.samples import Samples
@@ -443,60 +441,12 @@ class Project:
 
     # models
 
-    def release(
-        self,
-        model: str,
-        *,
-        run: str | None = None,
-        version: str | None = None,
-        bump: str | None = None,
-        note: str = "",
-    ) -> Released:
-        """Make a version of a model out of a run (default: the one that `run` reported last).
+    @property
+    def models(self) -> Models:
+        """The models of this project: releases, aliases, what is published."""
+        from rote.models import Models  # only calls about models need it
 
-        Raises GateRefused with the verdicts, Refused, Missing, BadName, UsageError.
-        """
-        known = self._w.pipeline.models
-        if model not in known:
-            meant = nearest(model, list(known))
-            raise UsageError(
-                f"rote.yaml describes no model {shown(model)}",
-                where="rote.yaml: models",
-                next=f"did you mean {meant}?"
-                if meant
-                else f"describe it: models: {{{model}: {{files: […]}}}}",
-            )
-        chosen = self.show(run or self._last_reported())
-        return self._w.releasing.release(known[model], chosen, version=version, bump=bump, note=note)
-
-    def models(self) -> list[ModelSummary]:
-        """Every model, its versions (newest first) and its aliases."""
-        return self._w.registry.models()
-
-    def versions(self, model: str) -> list[Version]:
-        """The versions of a model, newest first. Raises Missing."""
-        return self._w.registry.versions(model)
-
-    def history(self, model: str, alias: str) -> list[AliasMove]:
-        """Who moved an alias, when and why; newest first. Raises Missing."""
-        return self._w.registry.history(model, alias)
-
-    def promote(self, model_version: str, alias: str, *, why: str = "") -> Channel:
-        """Point an alias at `MODEL@VERSION`. Raises Missing, BadName, UsageError."""
-        model, version = _split(model_version)
-        return self._w.registry.promote(model, version, alias, why)
-
-    def rollback(self, model: str, alias: str = "prod", *, to: str | None = None, why: str = "") -> Channel:
-        """Point an alias back at the version it named before, or at `to`. Raises Missing, Refused."""
-        return self._w.registry.rollback(model, alias, to=to, why=why)
-
-    def fetch(self, model_version: str, to: str) -> Fetched:
-        """Bring the files of `MODEL@VERSION` (or `MODEL@ALIAS`) into the folder `to`, verified.
-
-        Raises Missing, Unsaved, Corrupt, UsageError.
-        """
-        model, ref = _split(model_version)
-        return self._w.delivery.fetch(model, ref, os.path.join(self._cwd, to), self._w.progress)
+        return Models(self._w, self._cwd)
 
     # store
 
@@ -562,6 +512,7 @@ class Project:
         """
         from rote.registry import version_key  # only this call needs it
         from rote.retention import Rules  # as above
+        from rote.versions import named  # as above
 
         if (keep_last is not None and keep_last < 0) or (keep_days or 0) < 0 or grace_hours < 0:
             raise UsageError("a number of runs, days or hours is 0 or more")
@@ -578,7 +529,7 @@ class Project:
             keep_tagged=keep_tagged,
             unpinned_data=unpinned_data,
             forget_repositories=frozenset(forget_repositories),
-            forget_versions=frozenset(version_key(*_split(name)) for name in forget_versions),
+            forget_versions=frozenset(version_key(*named(name)) for name in forget_versions),
             repository=self._repository(),
             grace=grace_hours * 3600,
         )
@@ -714,19 +665,3 @@ class Project:
 
     def _repository(self) -> str:
         return self._w.git.origin() or str(self.root)
-
-    def _last_reported(self) -> str:
-        try:
-            return (self.root / ".rote" / "cache" / "run").read_text().strip()
-        except FileNotFoundError:
-            return "last"
-
-
-def _split(text: str) -> tuple[str, str]:
-    model, at, version = text.partition("@")
-    if not at or not model or not version:
-        raise UsageError(
-            f"not MODEL@VERSION: {shown(text)}",
-            next=f"say {model or 'MODEL'}@1.0.0 or {model or 'MODEL'}@prod",
-        )
-    return model, version

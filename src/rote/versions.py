@@ -126,3 +126,14 @@ def following(existing: list[Semver], part: str) -> Semver:
     if part not in PARTS:
         raise UsageError(f"there is no part {shown(part)} in a version", next="--bump major, minor or patch")
     return max(existing).bumped(part) if existing else parse(FIRST)
+
+
+def named(text: str) -> tuple[str, str]:
+    """`MODEL@VERSION` or `MODEL@ALIAS` -> the model, and the version or alias. Raises UsageError."""
+    model, at, version = text.partition("@")
+    if not at or not model or not version:
+        raise UsageError(
+            f"not MODEL@VERSION: {shown(text)}",
+            next=f"say {model or 'MODEL'}@1.0.0 or {model or 'MODEL'}@prod",
+        )
+    return model, version

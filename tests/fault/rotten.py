@@ -39,13 +39,13 @@ def made(folder: Path, size: int = 0) -> Spoiled:
     lay(root / "data", data())
     opened(root, 0).add(str(root / "data"))
     assert opened(root, 1).run().ok
-    opened(root, 2).release("digits")
+    opened(root, 2).models.release("digits")
     lay(root / "data", data(changed=True))
     opened(root, 3).add(str(root / "data"))
     assert opened(root, 4).run().ok
-    opened(root, 5).release("digits")
+    opened(root, 5).models.release("digits")
     for n in range(30):
-        opened(root, 6 + n).promote(f"digits@1.0.{n % 2}", "prod", why="w" * 200)
+        opened(root, 6 + n).models.promote(f"digits@1.0.{n % 2}", "prod", why="w" * 200)
     opened(root, 51)._w.transactions.begin().put_pack(digest("1" * 64), b"a write that was given up")
     opened(root, 52).gc(delete=True, grace_hours=0)
     chance = random.Random(0)

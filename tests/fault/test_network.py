@@ -111,8 +111,8 @@ def everything(world: World, project: Project, size: int = 300_000) -> None:
     world.write("data/b.bin", random.Random(1).randbytes(size))
     project.add("data")
     assert project.run().ok
-    project.release("toy", version="1.0.0")
-    project.promote("toy@1.0.0", "prod")
+    project.models.release("toy", version="1.0.0")
+    project.models.promote("toy@1.0.0", "prod")
 
 
 def once_each(fault: Callable[[Asked], Fault | None], writes: bool = False) -> Plan:
@@ -133,8 +133,8 @@ def complete(world: World) -> None:
     """What `everything` makes is there, once, and sound."""
     project = world.opened()
     assert len(project.runs(columns=["id"]).rows) == 1
-    assert [v.version for v in project.versions("toy")] == ["1.0.0"]
-    assert len(project.history("toy", "prod")) == 1
+    assert [v.version for v in project.models.versions("toy")] == ["1.0.0"]
+    assert len(project.models.history("toy", "prod")) == 1
     figures = project.store_stats()
     assert figures.open_txns == 0
     world.sound()

@@ -57,14 +57,14 @@ def test_nothing_loads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     project = rote.Project(".")
     project.add("data")
     assert project.run().ok
-    released = project.release("net")
+    released = project.models.release("net")
     assert {w.split(" is a pickle")[0] for w in released.warnings} == {
         "model.pkl",
         "weights.bin",
         "model.safetensors",
     }
-    project.promote("net@1.0.0", "prod")
-    project.fetch("net@1.0.0", str(tmp_path / "fetched"))
+    project.models.promote("net@1.0.0", "prod")
+    project.models.fetch("net@1.0.0", str(tmp_path / "fetched"))
     (root / "data/evil.pt").unlink()
     project.checkout(force=True)
     assert b"".join(project.cat("data/evil.pkl")) == evil

@@ -244,7 +244,7 @@ class TestModels:
         return world
 
     def test_release(self, ran: World) -> None:
-        cost = ran.cost(lambda p: p.release("m"))
+        cost = ran.cost(lambda p: p.models.release("m"))
         assert kinds(cost) == [
             *["get runs", "get rote.json", "get snapshots", "get_ranges packs", "get gc", "head packs"],
             *["create txns", "create packs", "list models", "get_ranges packs", "replace txns", "get gc"],
@@ -253,18 +253,18 @@ class TestModels:
         assert sum(cost.bytes.values()) < 15_000
 
     def test_promote(self, ran: World) -> None:
-        ran.cost(lambda p: p.release("m"))
-        cost = ran.cost(lambda p: p.promote("m@1.0.0", "prod"))
+        ran.cost(lambda p: p.models.release("m"))
+        cost = ran.cost(lambda p: p.models.promote("m@1.0.0", "prod"))
         # After the move it looks whether a collection has taken the version meanwhile.
         assert kinds(cost) == ["get models", "get models", "create models", "get gc", "get models"]
         assert sum(cost.bytes.values()) < 5000
-        again = ran.cost(lambda p: p.promote("m@1.0.0", "prod"))
+        again = ran.cost(lambda p: p.models.promote("m@1.0.0", "prod"))
         assert kinds(again) == ["get models", "get models"]
 
     def test_fetch(self, ran: World, tmp_path: Path) -> None:
-        ran.cost(lambda p: p.release("m"))
-        ran.cost(lambda p: p.promote("m@1.0.0", "prod"))
-        cost = ran.cost(lambda p: p.fetch("m@prod", str(tmp_path / "to")))
+        ran.cost(lambda p: p.models.release("m"))
+        ran.cost(lambda p: p.models.promote("m@1.0.0", "prod"))
+        cost = ran.cost(lambda p: p.models.fetch("m@prod", str(tmp_path / "to")))
         assert kinds(cost) == [
             *["get models", "get models", "get snapshots", "get_ranges packs", "get_ranges packs"]
         ]
@@ -283,8 +283,8 @@ class TestClient:
 
     def deploy(self, world: World, version: str) -> None:
         world.cost(lambda p: p.run())
-        world.cost(lambda p: p.release("m"))
-        world.cost(lambda p: p.promote(f"m@{version}", "prod"))
+        world.cost(lambda p: p.models.release("m"))
+        world.cost(lambda p: p.models.promote(f"m@{version}", "prod"))
 
     def test_a_poll_with_nothing_new_and_an_update(self, held: World, tmp_path: Path) -> None:
         store = Metered(FolderStore(str(held.root / ".rote/store")))

@@ -36,7 +36,7 @@ def release_command(
         raise UsageError("--version and --bump exclude each other")
     here = project(ctx)
     try:
-        released = here.release(model, run=run, version=version, bump=bump, note=note)
+        released = here.models.release(model, run=run, version=version, bump=bump, note=note)
     except GateRefused as e:
         if json_:
             as_json({"verdicts": e.verdicts})
@@ -44,7 +44,7 @@ def release_command(
             click.echo(verdicts(e.verdicts))
         raise
     if alias:
-        here.promote(f"{model}@{released.version.version}", alias, why="released")
+        here.models.promote(f"{model}@{released.version.version}", alias, why="released")
     if json_:
         as_json(released)
         return
@@ -81,7 +81,7 @@ def models_command(ctx: click.Context, model: str | None, alias: str | None, jso
     if alias:
         if not model:
             raise UsageError("--history needs a model", next=f"rote models MODEL --history {alias}")
-        moves = here.history(model, alias)
+        moves = here.models.history(model, alias)
         if json_:
             as_json(moves)
         else:
@@ -89,11 +89,11 @@ def models_command(ctx: click.Context, model: str | None, alias: str | None, jso
                              [[str(m.seq), m.version, m.at, m.by, m.why] for m in moves]))  # fmt: skip
         return
     if model:
-        versions = here.versions(model)
+        versions = here.models.versions(model)
         if json_:
             as_json(versions)
             return
-        aliases = {m.name: m.aliases for m in here.models()}.get(model, {})
+        aliases = {m.name: m.aliases for m in here.models.all()}.get(model, {})
         rows = []
         for v in versions:
             names = ", ".join(sorted(a for a, n in aliases.items() if n == v.version))
@@ -102,7 +102,7 @@ def models_command(ctx: click.Context, model: str | None, alias: str | None, jso
             )
         click.echo(table(["version", "aliases", "released", "size", "run", "note"], rows))
         return
-    models = here.models()
+    models = here.models.all()
     if json_:
         as_json(models)
     elif not models:
@@ -127,7 +127,7 @@ def models_command(ctx: click.Context, model: str | None, alias: str | None, jso
 @click.pass_context
 def promote_command(ctx: click.Context, model_version: str, alias: str, why: str) -> None:
     """Point ALIAS at MODEL@VERSION."""
-    channel = project(ctx).promote(model_version, alias, why=why)
+    channel = project(ctx).models.promote(model_version, alias, why=why)
     click.echo(f"{alias} points at {channel.model}@{channel.version}{_before(channel)}")
 
 
@@ -144,7 +144,7 @@ def _before(channel: Channel) -> str:
 @click.pass_context
 def rollback_command(ctx: click.Context, model: str, alias: str, to: str | None, why: str) -> None:
     """Point ALIAS (default: prod) of MODEL back at the version before."""
-    channel = project(ctx).rollback(model, alias, to=to, why=why)
+    channel = project(ctx).models.rollback(model, alias, to=to, why=why)
     click.echo(f"{alias} points at {channel.model}@{channel.version} again{_before(channel)}")
 
 
@@ -155,7 +155,7 @@ def rollback_command(ctx: click.Context, model: str, alias: str, to: str | None,
 @click.pass_context
 def fetch_command(ctx: click.Context, model_version: str, to: str, json_: bool) -> None:
     """Bring the files of MODEL@VERSION (or an alias) into a folder, verified."""
-    fetched = project(ctx).fetch(model_version, to)
+    fetched = project(ctx).models.fetch(model_version, to)
     if json_:
         as_json(fetched)
     else:

@@ -1,0 +1,99 @@
+"""The models of a project: the public API, reached as `project.models`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from rote import versions as law
+from rote.errors import UsageError
+from rote.ids import nearest, shown
+from rote.pipeline import Model
+from rote.record import AliasMove, Channel, Version
+from rote.wiring import Wiring
+
+if TYPE_CHECKING:
+    from rote.delivery import Fetched
+    from rote.registry import ModelSummary
+    from rote.releasing import Released
+
+
+class Models:
+    """Models, their versions and their aliases. Made by `Project.models`."""
+
+    def __init__(self, wiring: Wiring, cwd: str) -> None:
+        self._w = wiring
+        self._cwd = cwd
+
+    def all(self) -> list[ModelSummary]:
+        """Every model, its versions (newest first) and its aliases."""
+        return self._w.registry.models()
+
+    def versions(self, model: str) -> list[Version]:
+        """The versions of a model, newest first. Raises Missing."""
+        return self._w.registry.versions(model)
+
+    def show(self, model_version: str) -> Version:
+        """Everything that is known of `MODEL@VERSION` (or `MODEL@ALIAS`). Raises Missing, BadName, UsageError."""
+        return self._w.registry.get(*law.named(model_version))
+
+    def history(self, model: str, alias: str) -> list[AliasMove]:
+        """Who moved an alias, when and why; newest first. Raises Missing."""
+        return self._w.registry.history(model, alias)
+
+    def release(
+        self,
+        model: str,
+        *,
+        run: str | None = None,
+        version: str | None = None,
+        bump: str | None = None,
+        note: str = "",
+    ) -> Released:
+        """Make a version of a model out of a run (default: the one that `run` reported last).
+
+        Raises GateRefused with the verdicts, Refused, Missing, BadName, UsageError.
+        """
+        chosen = self._w.runs.named(run or self._last_reported())
+        return self._w.releasing.release(
+            self._described(model), chosen, version=version, bump=bump, note=note
+        )
+
+    def promote(self, model_version: str, alias: str, *, why: str = "") -> Channel:
+        """Point an alias at `MODEL@VERSION`. Raises Missing, BadName, UsageError."""
+        model, version = law.named(model_version)
+        return self._w.registry.promote(model, version, alias, why)
+
+    def rollback(self, model: str, alias: str = "prod", *, to: str | None = None, why: str = "") -> Channel:
+        """Point an alias back at the version it named before, or at `to`. Raises Missing, Refused."""
+        return self._w.registry.rollback(model, alias, to=to, why=why)
+
+    def fetch(self, model_version: str, to: str) -> Fetched:
+        """Bring the files of `MODEL@VERSION` (or `MODEL@ALIAS`) into the folder `to`, verified.
+
+        Raises Missing, Unsaved, Corrupt, UsageError.
+        """
+        model, ref = law.named(model_version)
+        return self._w.delivery.fetch(model, ref, os.path.join(self._cwd, to), self._w.progress)
+
+    def _described(self, model: str) -> Model:
+        """What rote.yaml says of a model."""
+        known = self._w.pipeline.models
+        if model not in known:
+            meant = nearest(model, list(known))
+            raise UsageError(
+                f"rote.yaml describes no model {shown(model)}",
+                where="rote.yaml: models",
+                next=f"did you mean {meant}?"
+                if meant
+                else f"describe it: models: {{{model}: {{files: […]}}}}",
+            )
+        return known[model]
+
+    def _last_reported(self) -> str:
+        """The run that `rote run` reported last in this tree."""
+        try:
+            with open(os.path.join(self._w.cache, "run"), encoding="utf-8") as file:
+                return file.read().strip()
+        except FileNotFoundError:
+            return "last"
