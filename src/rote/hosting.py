@@ -11,6 +11,9 @@ from typing import Protocol
 
 import msgspec
 
+CHANNEL_BYTES = 4096
+"""A channel document is never larger than this; more is not read."""
+
 
 class HostedAsset(msgspec.Struct, frozen=True):
     """A file at a release, as the host tells: `sha256` in hexadecimal where it knows it. `key` is the host's own."""
@@ -80,13 +83,16 @@ class ReleaseHost(Protocol):
 
     def send(self, release: HostedRelease, file: Sending) -> HostedAsset:
         """Send one file, in pieces. What arrived in part only is not there, or is replaced by the next attempt. Several
-        threads may send at once. Raises Conflict if an asset of this name is there with other bytes."""
+        threads may send at once. To send the same again is no error. Raises Conflict if an asset of this name is there
+        with other bytes; Changed if what `read` gives is not what the Sending says (nothing is there then, or what the
+        next attempt replaces)."""
 
     def drop(self, release: HostedRelease, asset: HostedAsset) -> None:
         """Remove an asset of a draft; gone already is no error."""
 
     def finish(self, release: HostedRelease, *, notes: str) -> HostedRelease:
-        """Make a draft public, whole and in one step as far as the host can. Finished already is no error."""
+        """Make a draft public, whole and in one step as far as the host can. Finished already is no error. Without an
+        asset `rote-manifest.json` a host whose drafts are told by its absence says Refused."""
 
     def read(
         self, release: HostedRelease, asset: HostedAsset, start: int = 0, length: int | None = None

@@ -8,6 +8,8 @@ from rote.ids import Digest, RunId, SnapshotId
 
 MANIFEST = "rote-manifest.json"
 """The name of the manifest at every target. Whoever finds it finds a whole version: it is written last."""
+NOTES = "rote-notes.md"
+"""The name of the notes for people in a bucket or folder; a forge has a place of its own for them."""
 
 
 class PublishedAsset(msgspec.Struct, frozen=True):

@@ -1,0 +1,28 @@
+"""The names that versions and aliases have as tags at a target (docs/format.md, 13.1)."""
+
+from __future__ import annotations
+
+from rote import versions
+from rote.errors import BadName
+from rote.ids import name as parse_name
+from rote.ids import shown
+
+
+def of_version(model: str, version: str) -> str:
+    """`MODEL@vX.Y.Z`. Raises BadName."""
+    return f"{parse_name(model, 'model name')}@v{versions.release(version)}"
+
+
+def of_channel(model: str, alias: str) -> str:
+    """`MODEL@ALIAS`. Raises BadName."""
+    return f"{parse_name(model, 'model name')}@{versions.alias(alias)}"
+
+
+def parse(tag: str) -> tuple[str, str]:
+    """(model, version) of `MODEL@vX.Y.Z`. Raises BadName."""
+    model, at, version = tag.partition("@")
+    if not at or version[:1] != "v" or not versions.is_version(version[1:]):
+        raise BadName(
+            f"not the tag of a version: {shown(tag)}", next="a tag is MODEL@vX.Y.Z, such as digits@v1.0.0"
+        )
+    return parse_name(model, "model name"), str(versions.release(version[1:]))
