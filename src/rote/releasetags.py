@@ -1,4 +1,4 @@
-"""The names that versions and aliases have as tags at a target (docs/format.md, 13.1)."""
+"""The names that versions and aliases have as tags at a target (docs/format.md, 10.10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Versions published in a bucket or a folder, as plain objects (docs/format.md, 13.2): through any ports.ObjectStore.
+"""Versions published in a bucket or a folder, as plain objects (docs/format.md, 10.10): through any ports.ObjectStore.
 
 A bucket has no drafts: a version is one once its manifest is there, and the manifest is written last.
 """
