@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tag": ("runs", "Put tags on a run."),
     "sql": ("runs", "Ask the catalogue of runs in SQL."),
     "release": ("models", "Make a version of a model, if it passes its gates."),
+    "model": ("model", "Everything about models: show, compare, promote, mark, delete."),
     "models": ("models", "List models, versions and aliases."),
     "promote": ("models", "Point an alias at a version."),
     "rollback": ("models", "Point an alias back at the version before."),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from rote.cli.opening import project
@@ -10,6 +12,9 @@ from rote.errors import UsageError
 from rote.ids import shown
 from rote.record import Channel, GateVerdict
 from rote.releasing import GateRefused
+
+if TYPE_CHECKING:
+    from rote.models import Models
 
 
 @click.command()
@@ -77,47 +82,55 @@ def verdicts(found: list[GateVerdict]) -> str:
 @click.pass_context
 def models_command(ctx: click.Context, model: str | None, alias: str | None, json_: bool) -> None:
     """List models, or the versions of MODEL."""
-    here = project(ctx)
-    if alias:
-        if not model:
-            raise UsageError("--history needs a model", next=f"rote models MODEL --history {alias}")
-        moves = here.models.history(model, alias)
-        if json_:
-            as_json(moves)
-        else:
-            click.echo(table(["seq", "version", "when", "by", "why"],
-                             [[str(m.seq), m.version, m.at, m.by, m.why] for m in moves]))  # fmt: skip
+    here = project(ctx).models
+    if alias and not model:
+        raise UsageError("--history needs a model", next=f"rote models MODEL --history {alias}")
+    if alias and model:
+        history_of(here, model, alias, json_)
+    elif model:
+        list_of(here, model, json_)
+    else:
+        models_of(here, json_)
+
+
+def history_of(here: Models, model: str, alias: str, json_: bool) -> None:
+    """Every move of an alias."""
+    moves = here.history(model, alias)
+    if json_:
+        as_json(moves)
         return
-    if model:
-        versions = here.models.versions(model)
-        if json_:
-            as_json(versions)
-            return
-        aliases = {m.name: m.aliases for m in here.models.all()}.get(model, {})
-        rows = []
-        for v in versions:
-            names = ", ".join(sorted(a for a, n in aliases.items() if n == v.version))
-            rows.append(
-                [v.version, names, v.released, size(sum(f.size for f in v.files)), v.run or "", v.note]
-            )
-        click.echo(table(["version", "aliases", "released", "size", "run", "note"], rows))
+    rows = [[str(m.seq), m.version, m.at, m.by, m.why] for m in moves]
+    click.echo(table(["seq", "version", "when", "by", "why"], rows))
+
+
+def list_of(here: Models, model: str, json_: bool) -> None:
+    """Every version of a model."""
+    versions = here.versions(model)
+    if json_:
+        as_json(versions)
         return
-    models = here.models.all()
+    aliases = {m.name: m.aliases for m in here.all()}.get(model, {})
+    rows = []
+    for v in versions:
+        names = ", ".join(sorted(a for a, n in aliases.items() if n == v.version))
+        rows.append([v.version, names, v.released, size(sum(f.size for f in v.files)), v.run or "", v.note])
+    click.echo(table(["version", "aliases", "released", "size", "run", "note"], rows))
+
+
+def models_of(here: Models, json_: bool) -> None:
+    """Every model."""
+    models = here.all()
     if json_:
         as_json(models)
-    elif not models:
+        return
+    if not models:
         click.echo("no models yet: `rote release MODEL`")
-    else:
-        rows = [
-            [
-                m.name,
-                m.newest,
-                str(m.versions),
-                ", ".join(f"{a} -> {v}" for a, v in sorted(m.aliases.items())),
-            ]
-            for m in models
-        ]
-        click.echo(table(["model", "newest", "versions", "aliases"], rows))
+        return
+    rows = []
+    for m in models:
+        aliases = ", ".join(f"{a} -> {v}" for a, v in sorted(m.aliases.items()))
+        rows.append([m.name, m.newest, str(m.versions), aliases])
+    click.echo(table(["model", "newest", "versions", "aliases"], rows))
 
 
 @click.command()
