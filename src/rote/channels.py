@@ -42,6 +42,14 @@ Decide = Callable[[Channel | None], Target | None]
 """Given who holds the alias now: where to move it, or None to leave it. Called again whenever somebody was faster."""
 
 
+Seal = Callable[[Channel, Channel | None], Channel]
+"""Given a document and the one it takes the place of: the same with its expiry, keys and signatures."""
+
+
+def _unsealed(channel: Channel, former: Channel | None) -> Channel:
+    return channel
+
+
 def key(model: str, alias: str) -> str:
     """The key of a channel document. Raises BadName."""
     return f"models/{parse_name(model, 'model name')}/aliases/{versions.alias(alias)}"
@@ -50,9 +58,13 @@ def key(model: str, alias: str) -> str:
 class Channels:
     """The aliases of models in one store."""
 
-    def __init__(self, store: ObjectStore, clock: Clock | None = None, by: str = "") -> None:
-        """A reader needs only the store; to move an alias, `clock` and `by` (user@host) say when and who."""
+    def __init__(
+        self, store: ObjectStore, clock: Clock | None = None, by: str = "", seal: Seal = _unsealed
+    ) -> None:
+        """A reader needs only the store; to move an alias, `clock` and `by` (user@host) say when and who, and `seal`
+        completes the document."""
         self._store = store
+        self._seal = seal
         self._clock = clock
         self._by = by
 
@@ -161,7 +173,7 @@ class Channels:
             nonce=self._clock.token(8),
             to=target.to,
         )
-        channel = Channel(
+        plain = Channel(
             model=model,
             alias=alias,
             seq=move.seq,
@@ -172,13 +184,23 @@ class Channels:
             why=why,
             history=[move, *(old.history if old else [])],
         )
+        channel = self._seal(plain, old)
         if len(with_check(channel)) <= MAX_BYTES:
             return channel
         kept = 1
-        while len(with_check(_shortened(channel, kept + 1))) <= _KEPT_BYTES:
+        while len(with_check(_shortened(plain, kept + 1))) <= _KEPT_BYTES:
             kept += 1
-        self._archive(model, alias, channel.history[kept:])
-        return _shortened(channel, kept)
+        self._archive(model, alias, plain.history[kept:])
+        return self._fitting(self._seal(_shortened(plain, kept), old))
+
+    def _fitting(self, channel: Channel) -> Channel:
+        """Raises UsageError for a document that is too large with one move only."""
+        if len(with_check(channel)) > MAX_BYTES:
+            raise UsageError(
+                f"this channel document has more than {MAX_BYTES} bytes",
+                next="fewer keys, or a shorter reason",
+            )
+        return channel
 
     def _archive(self, model: str, alias: str, moves: list[AliasMove]) -> None:
         """Put aside moves that were in force when they were read. Already there is as good."""
@@ -204,10 +226,15 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _decoded(model: str, alias: str, found: Found) -> Held:
+    return Held(decoded(model, alias, found.data), found.etag)
+
+
+def decoded(model: str, alias: str, data: bytes) -> Channel:
+    """The channel document of an alias as it was read. Raises Corrupt, TooNew."""
     where = key(model, alias)
-    if len(found.data) > MAX_BYTES:
+    if len(data) > MAX_BYTES:
         raise Corrupt(f"this channel document is larger than {MAX_BYTES} bytes", where=where)
-    channel = without_check(found.data, Channel, where)
+    channel = without_check(data, Channel, where)
     if channel.format > FORMAT:
         raise TooNew(
             f"this channel document has format {channel.format}; this rote reads up to {FORMAT}",
@@ -220,4 +247,4 @@ def _decoded(model: str, alias: str, found: Found) -> Held:
             where=where,
             next="rote store check",
         )
-    return Held(channel, found.etag)
+    return channel

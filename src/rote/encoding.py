@@ -40,17 +40,35 @@ def with_check(value: Any) -> bytes:
     return body + _CHECK + blake3(body).hexdigest().encode("ascii") + b"\n"
 
 
+def signed_part(data: bytes, where: str) -> bytes:
+    """What of a record is signed: its canonical JSON without the key `signatures`. Raises Corrupt if the record is
+    damaged, or its JSON not canonical (then a signature could mean something else than what is read)."""
+    body, mark, check = data.rpartition(_CHECK)
+    if not mark or check != blake3(body).hexdigest().encode("ascii") + b"\n":
+        raise _damaged(where)
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError) as e:
+        raise Corrupt(f"this record is not what it should be: {e}", where=where) from e
+    if not isinstance(value, dict) or canonical(value) != body:
+        raise Corrupt("this record is signed, but not in canonical form", where=where)
+    value.pop("signatures", None)
+    return canonical(value)
+
+
+def _damaged(where: str) -> Corrupt:
+    return Corrupt(
+        "this record is damaged: its digest does not fit its content", where=where, next="rote store check"
+    )
+
+
 def without_check(data: bytes, kind: type[_T], where: str) -> _T:
     """Verify and decode a record. Raises Corrupt (with `where`) if the digest or the shape is wrong, TooNew if its
     `format` is above ours, which is `FORMAT` unless the kind has a `newest_format`."""
     newest: int = getattr(kind, "newest_format", FORMAT)
     body, mark, check = data.rpartition(_CHECK)
     if not mark or check != blake3(body).hexdigest().encode("ascii") + b"\n":
-        raise Corrupt(
-            "this record is damaged: its digest does not fit its content",
-            where=where,
-            next="rote store check",
-        )
+        raise _damaged(where)
     try:
         value = msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, RecursionError) as e:  # a hostile record may be as deep as it is long

@@ -12,6 +12,7 @@ RoteError                      what happened, where, what is safe, what to type 
 │   ├── Conflict               a conditional write met something else (the caller re-reads and decides)
 │   ├── Unknown                a write whose reply was lost: neither success nor failure until read back
 │   ├── Corrupt                bytes are not what their digest says
+│   ├── Untrusted              signed by nobody who is trusted, or not at all
 │   ├── TooNew                 written by a newer rote
 │   ├── StoreFull              no space left; what was committed before is untouched
 │   ├── Unsupported            this kind of store cannot do it at all
@@ -23,6 +24,8 @@ RoteError                      what happened, where, what is safe, what to type 
 ├── Locked                     another process works in this tree
 ├── StageFailed                a stage ended badly
 ├── Refused                    a gate or a rule of the registry said no
+├── Stale                      what a channel says has expired: nobody knows whether it is still the newest
+├── Unfit                      a version of a model that failed at this application, and is not put in use
 └── Stopped                    interrupted by the user; exit code 130
 """
 
@@ -121,6 +124,10 @@ class Corrupt(StoreError):
     """Bytes in the store, or in a file of rote's own, are not what their digest says."""
 
 
+class Untrusted(StoreError):
+    """A document is signed by nobody who is trusted, or not signed at all."""
+
+
 class TooNew(StoreError):
     """Something was written in a newer format than this rote reads."""
 
@@ -178,6 +185,14 @@ class StageFailed(RoteError):
 
 class Refused(RoteError):
     """A gate or a rule of the registry said no."""
+
+
+class Stale(RoteError):
+    """What a channel says has expired."""
+
+
+class Unfit(RoteError):
+    """A version of a model failed at this application."""
 
 
 class Stopped(RoteError):

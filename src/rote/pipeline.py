@@ -141,6 +141,10 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     gates: tuple[Gate, ...] = ()
     """What a version must meet: the gates of the whole project, then the model's own."""
     desc: str = ""
+    keys: tuple[str, ...] | None = None
+    """The public keys that sign its channels, for applications to trust; empty: not signed any more. None: not said."""
+    expires: float | None = None
+    """Seconds after which applications count what a channel says as stale."""
     at: At = At("rote.yaml", 0)
 
 

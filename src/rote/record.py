@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from rote.ids import Digest, RunId, SnapshotId, StageKey, TxnId
+from rote.publication import ManifestRef
 from rote.snapshot import SnapshotRef
 
 PENDING, LIVE, TOMBSTONE = "pending", "live", "tombstone"
@@ -290,6 +291,13 @@ class AliasMove(msgspec.Struct, frozen=True, kw_only=True):
     """For a rollback: the seq of the move whose version is taken again."""
 
 
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """Who signed a channel document (the id of a public key), and the 64 bytes of Ed25519 in base64."""
+
+    key: str
+    signature: str
+
+
 class Channel(msgspec.Struct, frozen=True, kw_only=True):
     """The object `models/<name>/aliases/<alias>`: the small document an application polls, at most 4 KiB."""
 
@@ -305,6 +313,13 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     history: list[AliasMove] = []
     """The latest moves, newest first, as many as fit; older ones lie under `aliases/<alias>.history/`."""
+    expires: str | msgspec.UnsetType = msgspec.UNSET
+    """UTC; from then on a reader says that what it has is stale."""
+    keys: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """The public keys that applications trust from this document on."""
+    manifest: ManifestRef | msgspec.UnsetType = msgspec.UNSET
+    """At a place where the version's files lie plainly; a store has packs."""
+    signatures: list[Signature] | msgspec.UnsetType = msgspec.UNSET
 
 
 class AliasArchive(msgspec.Struct, frozen=True, kw_only=True):
@@ -337,3 +352,24 @@ class CurrentVersion(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     previous: str | None = None
     issued: str
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that failed at an application: how often, why last, and at which `seq` the channel stood."""
+
+    snapshot: SnapshotId
+    seq: int
+    failures: int
+    why: str = ""
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """The file `seen` of an application's cache: the last channel document that was accepted, as it was read."""
+
+    format: int = 1
+    url: str
+    etag: str
+    document: str
+    shipped: list[str] = []
+    trusted: list[str] = []
+    trials: list[Trial] = []

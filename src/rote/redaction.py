@@ -34,6 +34,8 @@ _NOT_SECRET = frozenset(["PWD", "OLDPWD"])
 _NAMED = rf"(?<![\w.-])[\w.-]{{0,80}}?{_WORD}"
 # (a pattern, what takes its place); `keep` is what stays in front of the secret. Compiled when first used.
 _RULES: tuple[tuple[str, str], ...] = (
+    # a secret key of rote's own
+    (r"(?P<keep>\bed25519-secret:)[A-Za-z0-9+/=]+", _KEEP),
     (r"(?s)-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(?:-----END \1-----|\Z)", MASK),
     # scheme://user:password@host; the password may hold anything but the end of the authority
     (r"(?i)(?P<keep>\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@'\"]{0,200}:)[^\s/'\"]{1,500}(?=@)", _KEEP),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from rote import conditional, fence, ids, versions
-from rote.channels import Channels, Target
+from rote.channels import Channels, Seal, Target
 from rote.encoding import without_check
 from rote.errors import BadName, Missing, Refused
 from rote.ids import nearest, shown
@@ -37,11 +37,13 @@ def version_key(model: str, version: str) -> str:
 class Registry:
     """Models in one store. Reading a version by number or alias costs one or two GETs."""
 
-    def __init__(self, store: ObjectStore, roots: Roots, clock: Clock, by: str) -> None:
-        """`by` (user@host) goes into the history of aliases."""
+    def __init__(
+        self, store: ObjectStore, roots: Roots, clock: Clock, by: str, seal: Seal | None = None
+    ) -> None:
+        """`by` (user@host) goes into the history of aliases; `seal` completes channel documents."""
         self._store = store
         self._roots = roots
-        self.channels = Channels(store, clock, by)
+        self.channels = Channels(store, clock, by, seal) if seal else Channels(store, clock, by)
 
     def models(self) -> list[ModelSummary]:
         """Every model that has a version in force, by name."""
@@ -157,6 +159,18 @@ class Registry:
             return Target(version.version, version.snapshot, move.seq)
 
         return self._must_stay(self.channels.move(model, alias, decide, why))
+
+    def renew(self, model: str, alias: str = "prod", why: str = "") -> Channel:
+        """Let the alias name what it names, from now on for another while (`models.NAME.expires`); signed anew. Raises
+        Refused if nobody holds it, or the version is gone."""
+
+        def decide(now: Channel | None) -> Target:
+            if now is None:
+                raise self._no_alias(model, alias)
+            self.get(model, now.version)
+            return Target(now.version, now.snapshot, now.seq)
+
+        return self._must_stay(self.channels.move(model, alias, decide, why or "renewed"))
 
     def _must_stay(self, moved: Channel) -> Channel:
         """Make sure that what the alias names now was not removed while it was moved (docs/format.md, 11.4). Raises

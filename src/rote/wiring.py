@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from rote.results import Results
     from rote.roots import Roots
     from rote.runs import Runs
+    from rote.sealing import Sealing
+    from rote.signing.keyring import KeyRing
     from rote.snapshots import Snapshots
     from rote.stores.wrapping import Wrapping
     from rote.transactions import Transactions, Write
@@ -357,7 +359,19 @@ class Wiring:
     def registry(self) -> Registry:
         from rote.registry import Registry  # on demand
 
-        return Registry(self.store, self.roots, self.clock, self.by)
+        return Registry(self.store, self.roots, self.clock, self.by, self.sealing.seal)
+
+    @cached_property
+    def keyring(self) -> KeyRing:
+        from rote.signing.keyring import KeyRing  # on demand
+
+        return KeyRing(os.environ)
+
+    @cached_property
+    def sealing(self) -> Sealing:
+        from rote.sealing import Sealing  # on demand
+
+        return Sealing(self.pipeline.models.get, lambda: self.keyring)
 
     @cached_property
     def releasing(self) -> Releasing:

@@ -49,7 +49,7 @@ FLOOR = {
 # What words and laws may import besides each other: values in, decisions out.
 PURE = {
     "__future__", "abc", "bisect", "collections", "contextlib", "datetime", "decimal", "difflib", "enum", "fnmatch",
-    "functools", "posixpath", "hashlib", "heapq", "itertools", "json", "math", "operator", "pickletools", "re", "shlex", "string",
+    "base64", "functools", "posixpath", "hashlib", "heapq", "itertools", "json", "math", "operator", "pickletools", "re", "shlex", "string",
     "struct", "array", "sys", "textwrap", "types", "typing", "unicodedata", "zlib", "dataclasses",
     "msgspec", "blake3", "pyfastcdc",
 }  # fmt: skip
@@ -67,6 +67,7 @@ ONLY_IN = {
     "pyfastcdc": {"chunking"},
     "obstore": {"stores"},
     "boto3": {"stores"},
+    "cryptography": {"signing"},
     "zstandard": {"nodes", "packs", "packing", "ingest", "snapshots", "livelog", "carrying", "probing"},
     "socket": {"machine", "worktree", "stores"},
 }

@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("models", "List models, versions and aliases."),
     "promote": ("models", "Point an alias at a version."),
     "rollback": ("models", "Point an alias back at the version before."),
+    "key": ("keys", "Keys that sign what applications follow."),
     "fetch": ("models", "Bring the files of a model version into a folder."),
     "copy": ("copying", "Copy what one store has to another: only what is missing."),
     "store": ("store", "Look at the store: figures, and whether it is sound."),

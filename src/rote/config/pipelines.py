@@ -10,7 +10,7 @@ import msgspec
 
 from rote import gates as gates_law
 from rote import graph
-from rote.config import budgeting, caching, places, stagefiles, yamltext
+from rote.config import budgeting, caching, channeling, places, stagefiles, yamltext
 from rote.config.nodes import Node
 from rote.config.refusal import refused
 from rote.config.section import Section
@@ -143,6 +143,8 @@ def _model(name: str, section: Section, gates: tuple[Gate, ...], found: dict[str
         files=tuple(files),
         gates=(*gates, *_gates(section)),
         desc=section.text("desc"),
+        keys=channeling.keys(section),
+        expires=channeling.expires(section),
         at=section.at(),
     )
 

@@ -150,6 +150,15 @@ MODEL: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "files": (_TEXTS, "Files and folders that a version holds. Required."),
     "gates": (_GATES, "Conditions on metrics, besides those of the whole project."),
     "desc": ({"type": "string"}, "What the model is for, for people."),
+    "keys": (
+        {
+            "type": "array",
+            "maxItems": 8,
+            "items": {"type": "string", "pattern": "^ed25519:[A-Za-z0-9+/]{43}=$"},
+        },
+        "Public keys that applications trust; every move of an alias is signed with one at least.",
+    ),
+    "expires": (_DURATION, "After how long, such as 30d, applications say that they heard nothing new."),
 }
 _CACHE: Final = {
     "type": "object",

@@ -1,0 +1,1 @@
+"""Secret keys, and signing with them: the only room that knows the package `cryptography`."""
