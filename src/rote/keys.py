@@ -26,7 +26,7 @@ class Keys:
 
     def all(self) -> list[HeldKey]:
         """Every key that is here, without its secret."""
-        return self._ring.keys()
+        return self._ring.all()
 
     def create(self, name: str) -> HeldKey:
         """Make a key. Raises Refused if there is one of this name, BadName, MissingExtra."""

@@ -76,7 +76,7 @@ class KeyRing:
 
     # ---- for `rote key`
 
-    def keys(self) -> list[HeldKey]:
+    def all(self) -> list[HeldKey]:
         """Every key that is here, by name."""
         retired = {old for key, _ in self._all() for old in key.replaces}
         return [
