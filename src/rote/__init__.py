@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from rote.founded import Founded
+    from rote.links import Verified
     from rote.ports import Progress
     from rote.project import Project
     from rote.samples import Samples
 
 __all__ = [
     "Dep", "Metrics", "Model", "Out", "Param", "Plots", "Previous", "Project", "RoteError", "__version__", "checkpoint",
-    "dataset", "init", "open", "schema", "stage",
+    "dataset", "init", "open", "schema", "stage", "verify",
 ]  # fmt: skip
 
 
@@ -74,6 +75,16 @@ def checkpoint(path: str | PathLike[str] | Iterable[str | PathLike[str]], step: 
     from rote.checkmark import checkpoint as mark
 
     return mark(path, step)
+
+
+def verify(path: str, *, store: str | None = None, read_data: bool = False) -> Verified:
+    """Whether a folder in which a version of a model lies (fetched, published, an application's cache) is as it was
+    released; inside of a project whose store knows the version, the whole chain back to its data. See
+    `Project.models.verify`. Raises UsageError, Corrupt."""
+    # loaded on demand, so that `import rote` stays light
+    from rote.verification import verify as verified
+
+    return verified(path, store=store, read_data=read_data)
 
 
 def schema() -> dict[str, Any]:

@@ -107,6 +107,15 @@ def identify(tree: Tree, progress: Progress) -> Identity:
     return Identity(id=snapshot_id(tree.single, ids), files=files, size=size, single=tree.single)
 
 
+def of_rows(rows: Columns, *, single: bool) -> SnapshotId:
+    """The id of a tree whose rows are all here, in the order of their paths, every digest known."""
+    cutting = Cutting()
+    nodes = cutting.add(rows)
+    rest = cutting.rest()
+    ids = [node_id(logical(rows_of(node))) for node in ([*nodes, rest] if rest else nodes)]
+    return snapshot_id(single, ids)
+
+
 def content_digest(tree: Tree, path: str, size: int) -> bytes:
     """The digest of a file's bytes. Raises Changed."""
     if size < LARGE:

@@ -14,6 +14,7 @@ from rote.wiring import Wiring
 
 if TYPE_CHECKING:
     from rote.delivery import Fetched
+    from rote.links import Verified
     from rote.registry import ModelSummary
     from rote.releasing import Released
 
@@ -75,6 +76,16 @@ class Models:
         """
         model, ref = law.named(model_version)
         return self._w.delivery.fetch(model, ref, os.path.join(self._cwd, to), self._w.progress)
+
+    def verify(self, what: str, *, read_data: bool = False) -> Verified:
+        """Walk from `MODEL@VERSION` (or `MODEL@ALIAS`, or a folder in which a version lies) back to its data, up to the
+        first broken link; with `read_data` every byte of the data is read. A broken link is in what is returned.
+
+        Raises Missing, BadName, UsageError, Corrupt.
+        """
+        from rote.verification import Verification  # only this call needs it
+
+        return Verification(self._w, self._cwd).named(what, read_data=read_data)
 
     def _described(self, model: str) -> Model:
         """What rote.yaml says of a model."""

@@ -488,6 +488,9 @@ class Committed(Protocol):
         """The regular files at or below the path `below` (relative to the project's root) in that commit whose path is
         `wanted`, as committed. Empty if there are none. Raises Missing if the commit is not here."""
 
+    def modes(self, rev: str) -> Mapping[str, str]:
+        """Every file of that commit -> `file`, `executable` or `link`. Raises as `read`."""
+
 
 class Incoming(Sink, Protocol):
     """A version of a model that is being put together aside, while what is in use stays as it is."""

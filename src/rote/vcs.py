@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rote.errors import Missing, RoteError, UsageError
 from rote.ids import shown
@@ -13,6 +13,7 @@ from rote.redaction import redact
 
 DIFF_CAP = 256 * 1024
 """Bytes of a diff that are kept."""
+_MODES = {b"100644": "file", b"100755": "executable", b"120000": "link"}
 # What the user's or a hostile repository's configuration could make git do besides answering.
 _CALM = (
     "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "-c", "diff.external=", "-c", "color.ui=false",
@@ -119,19 +120,30 @@ class Git:
     def read(self, rev: str, wanted: Callable[[str], bool], *, below: str = "") -> dict[str, bytes]:
         """The files of a commit below `root` (and below `below`) whose path is `wanted`, in three
         processes however many they are. Links and submodules are left out. Raises Missing, UsageError."""
-        commit = self.resolve(rev)
-        scope = ("--", below) if below else ()
-        out = self._run("--literal-pathspecs", "ls-tree", "-r", "-z", commit, *scope)
-        ids: dict[str, bytes] = {}
-        for line in out.split(b"\0"):
-            about, _, name = line.partition(b"\t")
-            fields = about.split()
-            if len(fields) == 3 and fields[0] in (b"100644", b"100755") and wanted(os.fsdecode(name)):
-                ids[os.fsdecode(name)] = fields[2]
+        ids = {
+            name: id
+            for mode, id, name in self._listed(rev, below)
+            if mode in (b"100644", b"100755") and wanted(name)
+        }
         if not ids:
             return {}
         blobs = self._run("cat-file", "--batch", input=b"".join(id + b"\n" for id in ids.values()))
         return dict(zip(ids, _blobs(blobs, len(ids)), strict=True))
+
+    def modes(self, rev: str) -> dict[str, str]:
+        """Every file of a commit below `root` -> what it is: `file`, `executable` or `link`; submodules are left out.
+        Two processes. Raises Missing, UsageError."""
+        return {name: _MODES[mode] for mode, _, name in self._listed(rev, "") if mode in _MODES}
+
+    def _listed(self, rev: str, below: str) -> Iterator[tuple[bytes, bytes, str]]:
+        """(mode, object id, path) of every file of a commit."""
+        commit = self.resolve(rev)
+        scope = ("--", below) if below else ()
+        for line in self._run("--literal-pathspecs", "ls-tree", "-r", "-z", commit, *scope).split(b"\0"):
+            about, _, name = line.partition(b"\t")
+            fields = about.split()
+            if len(fields) == 3:
+                yield fields[0], fields[2], os.fsdecode(name)
 
     def ever(self, suffix: str) -> list[bytes]:
         """The contents that files whose name ends with `suffix` have or had, anywhere in the repository, in any commit

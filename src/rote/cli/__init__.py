@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "promote": ("models", "Point an alias at a version."),
     "rollback": ("models", "Point an alias back at the version before."),
     "key": ("keys", "Keys that sign what applications follow."),
+    "verify": ("verifying", "Walk from a model version back to its data."),
     "fetch": ("models", "Bring the files of a model version into a folder."),
     "copy": ("copying", "Copy what one store has to another: only what is missing."),
     "store": ("store", "Look at the store: figures, and whether it is sound."),

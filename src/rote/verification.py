@@ -1,0 +1,170 @@
+"""Verifying what a person names: a version, a folder in which one lies, or a file of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from rote import links, versions
+from rote.config import params, reading
+from rote.config.root import find
+from rote.errors import BadPath, Corrupt, Missing, NotAProject, UsageError
+from rote.ids import shown
+from rote.landing.found import FoundVersion, found
+from rote.links import Broken, Looking, Verified
+from rote.ports import Silence
+from rote.record import Version
+from rote.verifying import Verifying, walked
+from rote.verifying.made import listed
+from rote.wiring import Wiring
+
+_SHOWN = 5
+
+
+class Verification:
+    """Verifies with the store of a project; or (`wiring` is None) what lies in a folder by itself."""
+
+    def __init__(self, wiring: Wiring | None, cwd: str) -> None:
+        self._w = wiring
+        self._cwd = cwd
+
+    def named(self, what: str, *, read_data: bool = False) -> Verified:
+        """Verify `MODEL@VERSION` (or an alias), or the path of a folder. Whatever lies at a path goes before a name.
+        Raises Missing, UsageError, Corrupt, StoreError."""
+        path = os.path.join(self._cwd, what)
+        if os.path.lexists(path):
+            return self._path(path, what, read_data)
+        if "@" not in what:
+            raise UsageError(
+                f"there is no {shown(what, 200)} here, and it is no MODEL@VERSION",
+                next=f"rote verify {what}@1.0.0, or the folder of a version that was fetched or published",
+            )
+        model, ref = versions.named(what)
+        return self._verifying().version(self._wired().registry.get(model, ref), read_data=read_data)
+
+    def _path(self, path: str, what: str, read_data: bool) -> Verified:
+        there = found(path) if os.path.isdir(path) else None
+        if there is None:
+            raise UsageError(
+                f"nothing says what should lie in {shown(what, 200)}: it has no rote-manifest.json and no .rote-fetch",
+                next="name a folder of `rote fetch` or `rote publish`, an application's cache, or MODEL@VERSION",
+            )
+        version, why = self._record(there)
+        name = f"{version.model}@{version.version}" if version else _name(there)
+        if version is None:
+            return walked(
+                what, None, {n: _closed(why) for n in links.CHAIN[:-1]} | {links.FILES: _here(there)}
+            )
+        chain = self._verifying().version(version, read_data=read_data)
+        if chain.broken:
+            return msgspec.structs.replace(chain, what=f"{what} ({name})")
+        here = walked(what, version, {links.FILES: _here(there)})
+        files = here.links[0]
+        if files.state == links.OK:
+            last = chain.links[-1]
+            files = msgspec.structs.replace(last, told=[*files.told, *last.told])
+        return msgspec.structs.replace(here, what=f"{what} ({name})", links=[*chain.links[:-1], files])
+
+    def _record(self, there: FoundVersion) -> tuple[Version | None, str]:
+        """The version that lies in a folder, as the store here knows it; or why it does not. Raises Corrupt if the
+        store has another under its name."""
+        if self._w is None:
+            return None, "there is no project here whose store knows the version"
+        registry = self._w.registry
+        if not there.model:
+            for model in registry.models():
+                for version in registry.versions(model.name):
+                    if version.snapshot.id == there.snapshot:
+                        return version, ""
+            return None, "the store of this project holds no version with these files"
+        try:
+            known = registry.find(there.model, there.version)
+        except Missing:
+            known = None
+        if known is None:
+            return None, f"the store of this project does not hold {_name(there)}"
+        if known.snapshot.id != there.snapshot:
+            raise Corrupt(
+                f"what lies here says that it is {_name(there)}, and the store has other files under this name",
+                where=there.folder,
+                next=f"rote fetch {_name(there)} --to DIR brings what the store has",
+            )
+        return known, ""
+
+    def _wired(self) -> Wiring:
+        if self._w is None:
+            raise UsageError(
+                "there is no project here whose store could know a version", next="rote --cd DIR verify …"
+            )
+        return self._w
+
+    def _verifying(self) -> Verifying:
+        w = self._wired()
+        return Verifying(
+            store=w.store,
+            snapshots=w.snapshots,
+            runs=w.runs,
+            results=w.results,
+            committed=w.git if w.git.present else None,
+            decode=_decoded,
+        )
+
+
+def _decoded(data: bytes, file: str) -> Any:
+    return params.decode(reading.decode(data, file), file)
+
+
+def _name(there: FoundVersion) -> str:
+    return f"{there.model}@{there.version}" if there.model else f"snapshot {there.snapshot[:12]}"
+
+
+def _closed(why: str) -> Callable[[Looking], None]:
+    """A link that cannot be looked at."""
+
+    def look(looking: Looking) -> None:
+        looking.open(why)
+
+    return look
+
+
+def _here(there: FoundVersion) -> Callable[[Looking], None]:
+    """Whether the files in a folder are those of its manifest."""
+
+    def look(looking: Looking) -> None:
+        try:
+            id = listed(there.files, single=False)
+        except BadPath as e:
+            raise Broken(e.what) from e
+        if id != there.snapshot:
+            raise Broken("the files that the manifest lists are not those that its snapshot id stands for")
+        for file in there.files:
+            digest = there.digest(file)
+            if digest is None:
+                raise Broken(f"{file.path} is not there")
+            if digest != file.digest:
+                raise Broken(f"{file.path} is not what it was when it was released")
+        size = sum(file.size for file in there.files)
+        looking.ok(f"{len(there.files):,} files here, {size:,} bytes, every one read")
+        others = there.others()
+        if others:
+            more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+            looking.ok(f"not of the version: {', '.join(others[:_SHOWN])}{more}")
+
+    return look
+
+
+def verify(what: str, *, store: str | None = None, read_data: bool = False) -> Verified:
+    """See `rote.verify`."""
+    cwd = os.getcwd()
+    try:
+        root = find(".")
+    except NotAProject:
+        return Verification(None, cwd).named(what, read_data=read_data)
+    wiring = Wiring(root, store=store, progress=Silence(), cwd=cwd)
+    try:
+        return Verification(wiring, cwd).named(what, read_data=read_data)
+    finally:
+        wiring.close("python")
