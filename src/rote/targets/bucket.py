@@ -143,18 +143,26 @@ class BucketHost:
         key = _joined(_below(release.tag), file.name)
         if file.name == NOTES:
             raise BadName(f"{NOTES} is the name of the notes")
+        there = release.asset(file.name)
+        if there is not None and (same := self._same(key, file)):
+            return same
         with _spooled(file) as data:
             for _ in range(_TRIES):
                 try:
                     self._store.create(key, memoryview(data))
                 except (Conflict, Unknown):
-                    same = self._is(key, file)
-                    if same is False:
-                        raise Conflict(key, where=self.url) from None
-                    if same is None:
-                        continue  # the reply was lost, and so was the request
+                    if same := self._same(key, file):
+                        return same
+                    continue  # the reply was lost, and so was the request
                 return HostedAsset(file.name, file.size, key=key)
         raise Unknown(key, where=self.url, next="try again: what was sent is not sent again")
+
+    def _same(self, key: str, file: Sending) -> HostedAsset | None:
+        """The object, which was read and is this file; None if there is none. Raises Conflict if it is another."""
+        found = self._is(key, file)
+        if found is False:
+            raise Conflict(key, where=self.url)
+        return HostedAsset(file.name, file.size, file.sha256, key) if found else None
 
     def drop(self, release: HostedRelease, asset: HostedAsset) -> None:
         """Delete an object. Raises StoreUnavailable."""

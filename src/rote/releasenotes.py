@@ -1,0 +1,116 @@
+"""Release notes for people: a version's record as Markdown, with its metrics beside those of the version before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rote.record import Version
+
+MAX_BYTES = 100_000
+"""GitHub takes notes of up to 125,000 characters."""
+_ROWS = 100
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~&@])")
+
+
+def notes(version: Version, before: Version | None = None) -> str:
+    """The notes of a version; `before` is the one that its metrics are compared with."""
+    parts = [
+        _note(version),
+        _metrics(version, before),
+        _gates(version),
+        _files(version),
+        _origin(version),
+    ]
+    text = "\n\n".join(part for part in parts if part) + "\n"
+    encoded = text.encode("utf-8", "replace")
+    return text if len(encoded) <= MAX_BYTES else encoded[:MAX_BYTES].decode("utf-8", "ignore") + "\n\n…\n"
+
+
+def _note(version: Version) -> str:
+    """What whoever released it wrote, Markdown and all."""
+    return "".join(c if c.isprintable() else " " for c in version.note).strip()
+
+
+def _metrics(version: Version, before: Version | None) -> str:
+    found = dict(_numbers(version.metrics))
+    if not found:
+        return ""
+    former = dict(_numbers(before.metrics)) if before else {}
+    rows = ["## Metrics", ""]
+    rows += [f"| metric | {_plain(version.version)} | {_plain(before.version)} | change |", "|---|---:|---:|---:|"] if before else ["| metric | value |", "|---|---:|"]  # fmt: skip
+    for name, value in list(found.items())[:_ROWS]:
+        row = f"| {_plain(name)} | {_number(value)} |"
+        if before:
+            old = former.get(name)
+            row += f" {_number(old) if old is not None else ''} | {_change(value, old)} |"
+        rows.append(row)
+    if len(found) > _ROWS:
+        rows.append(f"\n… and {len(found) - _ROWS} more.")
+    return "\n".join(rows)
+
+
+def _numbers(metrics: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Every number with its dotted key; with its file before it where two files have the key."""
+    seen: dict[str, list[tuple[str, float]]] = {}
+    for file, content in metrics.items():
+        for key, value in _leaves(content, ""):
+            seen.setdefault(key, []).append((file, value))
+    for key, places in seen.items():
+        for file, value in places:
+            yield (key if len(places) == 1 else f"{file}:{key}"), value
+
+
+def _leaves(content: Any, prefix: str) -> Iterator[tuple[str, float]]:
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            yield from _leaves(value, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(content, int | float) and not isinstance(content, bool):
+        yield prefix, content
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+
+
+def _change(value: float, old: float | None) -> str:
+    if old is None:
+        return "new"
+    change = value - old
+    return "" if not change else f"{change:+.4g}"
+
+
+def _gates(version: Version) -> str:
+    if not version.gates:
+        return ""
+    rows = ["## Gates", "", "| gate | value | threshold | |", "|---|---:|---:|---|"]
+    for gate in version.gates[:_ROWS]:
+        figures = [_number(n) if n is not None else "" for n in (gate.value, gate.threshold)]
+        word = "passed" if gate.passed else "failed"
+        rows.append(f"| {_plain(gate.gate)} | {figures[0]} | {figures[1]} | {word} |")
+    return "\n".join(rows)
+
+
+def _files(version: Version) -> str:
+    rows = ["## Files", "", "| file | bytes | BLAKE3 |", "|---|---:|---|"]
+    rows += [f"| {_plain(f.path)} | {f.size:,} | `{f.digest}` |" for f in version.files[:_ROWS]]
+    if len(version.files) > _ROWS:
+        rows.append(f"\n… and {len(version.files) - _ROWS:,} more; `rote-manifest.json` lists all.")
+    return "\n".join(rows)
+
+
+def _origin(version: Version) -> str:
+    told = [f"{_plain(version.model)} {_plain(version.version)}"]
+    if version.run:
+        told.append(f"made by run {version.run}")
+    if version.commit:
+        told.append(f"from commit {_plain(version.commit)}")
+    told.append(f"released {_plain(version.released)}")
+    return ", ".join(told) + "."
+
+
+def _plain(text: str) -> str:
+    """Text as it is, whatever it holds: nothing in it is markup, a mention or a link."""
+    one = "".join(c if c.isprintable() or c == " " else " " for c in text)
+    return _SPECIAL.sub(r"\\\1", one).replace("://", ":\u200b//").replace("\\@", "@\u200b").strip()
