@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from rote.channels import MAX_BYTES, Channels
+from rote.channels import MAX_BYTES
 from rote.encoding import with_check, without_check
-from rote.errors import Conflict, NotFound, Refused, RoteError, Unknown
+from rote.errors import Conflict, NotFound, Refused, Unknown
 from rote.hosting import ReleaseHost, Told
 from rote.publication import ManifestRef
-from rote.record import Channel
+from rote.record import AliasMove, Channel
 from rote.registry import Registry
 
 _TRIES = 8
@@ -90,7 +90,7 @@ class Delivering:
             next="give each store a target of its own, or delete the channel there if its store is gone for good",
         )
 
-    def _moves(self, ours: Channel, theirs: Channel) -> list[msgspec.Struct] | list[object]:
+    def _moves(self, ours: Channel, theirs: Channel) -> list[AliasMove]:
         if theirs.seq >= ours.history[-1].seq:
             return list(ours.history)
         return list(self._registry.channels.history(ours.model, ours.alias))
@@ -107,10 +107,3 @@ class Delivering:
                 return document
         raise Refused(f"the channel document of {ours.model}@{ours.alias} has no room for what is to be signed",
                       safe="the channel there is as it was", next="promote with a shorter --why")  # fmt: skip
-
-
-class Failed(msgspec.Struct, frozen=True):
-    """A target that could not be served, and why."""
-
-    target: str
-    error: RoteError

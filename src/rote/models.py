@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from rote import versions as law
-from rote.errors import UsageError
+from rote.errors import Refused, UsageError
 from rote.ids import nearest, shown
 from rote.pipeline import Model
 from rote.record import AliasMove, Channel, Version
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rote.links import Verified
     from rote.registry import ModelSummary
     from rote.releasing import Released
+    from rote.targeting import At
 
 
 class Models:
@@ -61,13 +62,50 @@ class Models:
         )
 
     def promote(self, model_version: str, alias: str, *, why: str = "") -> Channel:
-        """Point an alias at `MODEL@VERSION`. Raises Missing, BadName, UsageError."""
+        """Point an alias at `MODEL@VERSION`, in the store and then at the targets in `models.NAME.publish`. Raises
+        Missing, BadName, UsageError; NotEverywhere for targets that could not be reached."""
         model, version = law.named(model_version)
-        return self._w.registry.promote(model, version, alias, why)
+        return self._delivered(self._w.registry.promote(model, version, alias, why))
 
     def rollback(self, model: str, alias: str = "prod", *, to: str | None = None, why: str = "") -> Channel:
         """Point an alias back at the version it named before, or at `to`. Raises Missing, Refused."""
-        return self._w.registry.rollback(model, alias, to=to, why=why)
+        return self._delivered(self._w.registry.rollback(model, alias, to=to, why=why))
+
+    def publish(
+        self, model_version: str, *targets: str, alias: str | None = None, fresh: bool = False
+    ) -> list[At]:
+        """Publish the files of `MODEL@VERSION` (or `MODEL@ALIAS`) at targets: those in `models.NAME.publish` if none is
+        given. With an alias, or of `MODEL@ALIAS`, its channel is brought there as well.
+
+        Each target is tried. What is there already is not sent again. `fresh` removes first what an unfinished attempt
+        left. Raises NotEverywhere with all outcomes, Missing, Refused, BadName, UsageError.
+        """
+        from rote.targeting import Targeting  # only this call needs it
+
+        model, ref = law.named(model_version)
+        version = self._w.registry.get(model, ref)
+        named = alias or (None if law.is_version(ref) else ref)
+        if named is not None:
+            held = self._w.registry.get(model, named).version
+            if held != version.version:
+                raise Refused(
+                    f"{model}@{named} names {held}, not {version.version}",
+                    safe="nothing was published",
+                    next=f"rote promote {model}@{version.version} {named}",
+                )
+        targeting = Targeting(self._w, self._cwd)
+        return targeting.publish(version, targeting.chosen(model, targets), alias=named, fresh=fresh)
+
+    def _delivered(self, channel: Channel) -> Channel:
+        """The channel, once the targets in `models.NAME.publish` have it. Raises NotEverywhere."""
+        described = self._w.pipeline.models.get(channel.model)
+        if described is not None and described.publish:
+            from rote.targeting import Targeting  # as above
+
+            for at in Targeting(self._w, self._cwd).deliver(channel.model, channel.alias):
+                for line in at.lines():
+                    self._w.progress.say(line)
+        return channel
 
     def fetch(self, model_version: str, to: str) -> Fetched:
         """Bring the files of `MODEL@VERSION` (or `MODEL@ALIAS`) into the folder `to`, verified.

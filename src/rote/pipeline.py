@@ -145,6 +145,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """The public keys that sign its channels, for applications to trust; empty: not signed any more. None: not said."""
     expires: float | None = None
     """Seconds after which applications count what a channel says as stale."""
+    publish: tuple[str, ...] = ()
+    """The targets that every version which an alias names is published at, and the alias's channel with it."""
     at: At = At("rote.yaml", 0)
 
 

@@ -39,7 +39,13 @@ def _metrics(version: Version, before: Version | None) -> str:
         return ""
     former = dict(_numbers(before.metrics)) if before else {}
     rows = ["## Metrics", ""]
-    rows += [f"| metric | {_plain(version.version)} | {_plain(before.version)} | change |", "|---|---:|---:|---:|"] if before else ["| metric | value |", "|---|---:|"]  # fmt: skip
+    if before:
+        rows += [
+            f"| metric | {_plain(version.version)} | {_plain(before.version)} | change |",
+            "|---|---:|---:|---:|",
+        ]
+    else:
+        rows += ["| metric | value |", "|---|---:|"]
     for name, value in list(found.items())[:_ROWS]:
         row = f"| {_plain(name)} | {_number(value)} |"
         if before:

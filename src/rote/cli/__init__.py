@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("models", "List models, versions and aliases."),
     "promote": ("models", "Point an alias at a version."),
     "rollback": ("models", "Point an alias back at the version before."),
+    "publish": ("publishing", "Publish a version where others get it: a bucket, a folder, a forge."),
     "key": ("keys", "Keys that sign what applications follow."),
     "verify": ("verifying", "Walk from a model version back to its data."),
     "fetch": ("models", "Bring the files of a model version into a folder."),

@@ -1,4 +1,4 @@
-"""What rote.yaml says of a model's channels: who signs them, and when they expire."""
+"""What rote.yaml says of a model's channels: who signs them, when they expire, and where they are published."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Final
 from rote.config import durations
 from rote.config.refusal import refused
 from rote.config.section import Section
-from rote.errors import BadName
+from rote.errors import BadName, UsageError
+from rote.ids import shown
+from rote.targetnames import parsed
 
 _SHORTEST: Final = 3600.0
 
@@ -44,3 +46,17 @@ def expires(section: Section) -> float | None:
             "write 30d, and renew it before that: rote model renew",
         )
     return found
+
+
+def publish(section: Section) -> tuple[str, ...]:
+    """`models.NAME.publish`: the addresses of targets, each once. Raises ConfigError."""
+    found: dict[str, None] = {}
+    for text, node in section.texts("publish"):
+        if text in found:
+            raise refused(section.at("publish", node), f"{shown(text)} stands here twice", "list it once")
+        try:
+            parsed(text)
+        except UsageError as e:
+            raise refused(section.at("publish", node), e.what, e.next) from e
+        found[text] = None
+    return tuple(found)

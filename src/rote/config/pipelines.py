@@ -145,6 +145,7 @@ def _model(name: str, section: Section, gates: tuple[Gate, ...], found: dict[str
         desc=section.text("desc"),
         keys=channeling.keys(section),
         expires=channeling.expires(section),
+        publish=channeling.publish(section),
         at=section.at(),
     )
 

@@ -149,6 +149,10 @@ EVERY: Final[dict[str, tuple[dict[str, Any], str]]] = {
 MODEL: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "files": (_TEXTS, "Files and folders that a version holds. Required."),
     "gates": (_GATES, "Conditions on metrics, besides those of the whole project."),
+    "publish": (
+        _TEXTS,
+        "Targets that promote, rollback and publish bring versions to: a folder, a bucket, github:OWNER/REPO, …",
+    ),
     "desc": ({"type": "string"}, "What the model is for, for people."),
     "keys": (
         {

@@ -1,0 +1,196 @@
+"""The targets of a project: from an address to a host, and a version with its channel brought to each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rote import targetnames
+from rote.errors import Missing, NotFound, Refused, RoteError, UsageError
+from rote.hosting import ReleaseHost
+from rote.record import Version
+from rote.stores import address
+from rote.wiring import Wiring
+
+if TYPE_CHECKING:
+    from rote.delivering import Delivered
+    from rote.publishing import Published
+
+STORE_MARK = "rote.json"
+
+
+class At(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a version at one target: what was published, what the alias's channel says there, or the error."""
+
+    target: str
+    published: Published | None = None
+    channel: Delivered | None = None
+    error: str = ""
+
+    def lines(self) -> list[str]:
+        """The same for people; nothing of a target that failed, for the error tells."""
+        told = []
+        made = self.published
+        if made is not None:
+            name = f"{made.model}@{made.version}"
+            if made.created:
+                files = "1 file" if made.sent == 1 else f"{made.sent:,} files"
+                told.append(f"published {name} at {made.page or self.target}: {files}, {made.bytes:,} bytes")
+            elif made.repaired:
+                told.append(f"{name} at {self.target} had lost {', '.join(made.repaired[:5])}: sent again")
+            else:
+                told.append(f"{name} was published already at {self.target}")
+        if self.channel is not None:
+            word = "names" if self.channel.moved else "named already"
+            told.append(f"{self.channel.alias} there {word} {self.channel.version} (move {self.channel.seq})")
+        return told
+
+
+class NotEverywhere(RoteError):
+    """Some targets did not get what they should; `outcomes` tells of all of them."""
+
+    def __init__(self, what: str, outcomes: list[At], errors: list[RoteError], command: str) -> None:
+        failed = [at for at in outcomes if at.error]
+        told = "; ".join(f"{at.target}: {at.error}" for at in failed)
+        first = errors[0]
+        alone = len(outcomes) == 1
+        super().__init__(
+            f"{what} not published at {told}",
+            safe=first.safe
+            if alone and first.safe
+            else f"the other {len(outcomes) - len(failed)} of {len(outcomes)} targets have it, and nothing is half public",
+            next=first.next if len(failed) == 1 and first.next else f"{command}, once that is mended",
+        )
+        self.retry = any(error.retry for error in errors)
+        self.outcomes = outcomes
+
+
+class Targeting:
+    """Publishes at targets. `cwd` is where relative folders begin that people type; those in rote.yaml begin at the
+    project's root."""
+
+    # In-function imports: a command that publishes nothing loads nothing of it.
+
+    def __init__(self, wiring: Wiring, cwd: str) -> None:
+        self._w = wiring
+        self._cwd = cwd
+
+    def configured(self, model: str) -> list[str]:
+        """The addresses in `models.NAME.publish`."""
+        described = self._w.pipeline.models.get(model)
+        return [self._absolute(text, self._w.root) for text in described.publish] if described else []
+
+    def chosen(self, model: str, typed: Sequence[str]) -> list[str]:
+        """The addresses that were typed, or else those in rote.yaml. Raises UsageError if there are none."""
+        found = [self._absolute(text, self._cwd) for text in typed] or self.configured(model)
+        if not found:
+            raise UsageError(
+                f"nobody said where {model} is published",
+                next=f"rote publish {model}@VERSION TARGET, or models.{model}.publish: [TARGET] in rote.yaml",
+            )
+        return list(dict.fromkeys(found))
+
+    def _absolute(self, text: str, base: str) -> str:
+        name = targetnames.parsed(text)
+        return address.canonical(text, base) if name.kind == "store" else text
+
+    def host(self, where: str) -> ReleaseHost:
+        """The host at an address, to be written to. Raises UsageError, Refused for the address of a store."""
+        name = targetnames.parsed(where)
+        if name.kind != "store":
+            raise UsageError(f"this rote does not publish at {name.kind}: yet", next="a folder or a bucket")
+        from rote.targets.bucket import BucketHost
+
+        store = self._w.at(name.address, create=True)
+        try:
+            store.head(STORE_MARK)
+        except NotFound:
+            return BucketHost(store)
+        raise Refused(
+            "a store lies there, and a target must not be one: its aliases would be in the way of the store's own",
+            where=store.url,
+            safe="nothing was written",
+            next=f"publish below it: {_below(store.url)}",
+        )
+
+    def publish(
+        self, version: Version, targets: Sequence[str], *, alias: str | None = None, fresh: bool = False
+    ) -> list[At]:
+        """Publish a version at each target, and bring it the channel of `alias`. Every target is tried. Raises what a
+        single target raised, NotEverywhere for several."""
+        name = f"{version.model}@{version.version}"
+        outcomes, errors = self._each(targets, lambda host: self._at(host, version, alias, fresh))
+        if errors and len(targets) == 1:
+            raise errors[0]
+        if errors:
+            raise NotEverywhere(
+                f"{name} is", outcomes, errors, f"rote publish {version.model}@{alias or version.version}"
+            )
+        return outcomes
+
+    def deliver(self, model: str, alias: str) -> list[At]:
+        """Bring the channel of an alias that was moved in the store, and the version it names, to every target in
+        `models.NAME.publish`. Raises NotEverywhere."""
+        targets = self.configured(model)
+        version = self._w.registry.get(model, alias)
+        outcomes, errors = self._each(targets, lambda host: self._at(host, version, alias, False))
+        if errors:
+            what = f"{alias} points at {model}@{version.version} in the store, which is"
+            raise NotEverywhere(what, outcomes, errors, f"rote publish {model}@{alias}")
+        return outcomes
+
+    def _each(
+        self, targets: Sequence[str], work: Callable[[ReleaseHost], At]
+    ) -> tuple[list[At], list[RoteError]]:
+        outcomes, errors = [], []
+        for where in targets:
+            try:
+                outcomes.append(work(self.host(where)))
+            except RoteError as e:
+                outcomes.append(At(target=where, error=e.what if e.where == where else str(e)))
+                errors.append(e)
+        return outcomes, errors
+
+    def _at(self, host: ReleaseHost, version: Version, alias: str | None, fresh: bool) -> At:
+        from rote.delivering import Delivering
+        from rote.publication import ManifestRef
+        from rote.publishing import Publishing, Stored, content_of
+
+        publishing = Publishing(host, progress=self._w.progress)
+        done: dict[str, Published] = {}
+
+        def publish(one: Version) -> Published:
+            source = Stored(self._w.snapshots, one.snapshot)
+            found = publishing.publish(content_of(one), source, notes=lambda: self._notes(one), fresh=fresh)
+            done[one.version] = found
+            return found
+
+        def manifest_of(number: str) -> ManifestRef:
+            found = done.get(number) or publish(self._w.registry.get(version.model, number))
+            return found.manifest
+
+        published = publish(version)
+        channel = None
+        if alias is not None:
+            delivering = Delivering(self._w.registry, host, self._w.sealing.seal)
+            channel = delivering.deliver(version.model, alias, manifest_of)
+        return At(target=host.url, published=published, channel=channel)
+
+    def _notes(self, version: Version) -> str:
+        from rote import versions
+        from rote.releasenotes import notes
+
+        mine = versions.release(version.version)
+        lower = [n for n in self._w.registry.numbers(version.model) if n < mine]
+        try:
+            before = self._w.registry.get(version.model, str(lower[0])) if lower else None
+        except Missing:
+            before = None  # it was removed this moment
+        return notes(version, before)
+
+
+def _below(url: str) -> str:
+    place, mark, options = url.partition("?")
+    return f"{place.rstrip('/')}/published{mark}{options}"
