@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rote import targetnames
+from rote import targetnames, versions
 from rote.errors import Missing, NotFound, Refused, RoteError, UsageError
 from rote.hosting import ReleaseHost
+from rote.publication import ManifestRef
 from rote.record import Version
 from rote.stores import address
 from rote.wiring import Wiring
@@ -58,9 +59,7 @@ class NotEverywhere(RoteError):
         alone = len(outcomes) == 1
         super().__init__(
             f"{what} not published at {told}",
-            safe=first.safe
-            if alone and first.safe
-            else f"the other {len(outcomes) - len(failed)} of {len(outcomes)} targets have it, and nothing is half public",
+            safe=(first.safe if alone else None) or _served(len(outcomes) - len(failed), len(outcomes)),
             next=first.next if len(failed) == 1 and first.next else f"{command}, once that is mended",
         )
         self.retry = any(error.retry for error in errors)
@@ -70,8 +69,6 @@ class NotEverywhere(RoteError):
 class Targeting:
     """Publishes at targets. `cwd` is where relative folders begin that people type; those in rote.yaml begin at the
     project's root."""
-
-    # In-function imports: a command that publishes nothing loads nothing of it.
 
     def __init__(self, wiring: Wiring, cwd: str) -> None:
         self._w = wiring
@@ -101,7 +98,7 @@ class Targeting:
         name = targetnames.parsed(where)
         if name.kind != "store":
             raise UsageError(f"this rote does not publish at {name.kind}: yet", next="a folder or a bucket")
-        from rote.targets.bucket import BucketHost
+        from rote.targets.bucket import BucketHost  # only who publishes needs it
 
         store = self._w.at(name.address, create=True)
         try:
@@ -154,9 +151,8 @@ class Targeting:
         return outcomes, errors
 
     def _at(self, host: ReleaseHost, version: Version, alias: str | None, fresh: bool) -> At:
-        from rote.delivering import Delivering
-        from rote.publication import ManifestRef
-        from rote.publishing import Publishing, Stored, content_of
+        from rote.delivering import Delivering  # only who publishes needs it
+        from rote.publishing import Publishing, Stored, content_of  # as above
 
         publishing = Publishing(host, progress=self._w.progress)
         done: dict[str, Published] = {}
@@ -179,8 +175,7 @@ class Targeting:
         return At(target=host.url, published=published, channel=channel)
 
     def _notes(self, version: Version) -> str:
-        from rote import versions
-        from rote.releasenotes import notes
+        from rote.releasenotes import notes  # only a new version needs them
 
         mine = versions.release(version.version)
         lower = [n for n in self._w.registry.numbers(version.model) if n < mine]
@@ -189,6 +184,10 @@ class Targeting:
         except Missing:
             before = None  # it was removed this moment
         return notes(version, before)
+
+
+def _served(good: int, of: int) -> str:
+    return f"{good} of {of} targets have it; nothing is half public"
 
 
 def _below(url: str) -> str:
