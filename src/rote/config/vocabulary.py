@@ -149,11 +149,6 @@ EVERY: Final[dict[str, tuple[dict[str, Any], str]]] = {
 MODEL: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "files": (_TEXTS, "Files and folders that a version holds. Required."),
     "gates": (_GATES, "Conditions on metrics, besides those of the whole project."),
-    "publish": (
-        _TEXTS,
-        "Targets that promote, rollback and publish bring versions to: a folder, a bucket, github:OWNER/REPO, …",
-    ),
-    "desc": ({"type": "string"}, "What the model is for, for people."),
     "keys": (
         {
             "type": "array",
@@ -163,6 +158,11 @@ MODEL: Final[dict[str, tuple[dict[str, Any], str]]] = {
         "Public keys that applications trust; every move of an alias is signed with one at least.",
     ),
     "expires": (_DURATION, "After how long, such as 30d, applications say that they heard nothing new."),
+    "publish": (
+        _TEXTS,
+        "Targets that promote, rollback and publish bring versions to: a folder, a bucket, github:OWNER/REPO, …",
+    ),
+    "desc": ({"type": "string"}, "What the model is for, for people."),
 }
 _CACHE: Final = {
     "type": "object",

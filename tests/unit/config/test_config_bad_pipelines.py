@@ -112,7 +112,7 @@ BAD: dict[str, tuple[str, str, str | None]] = {
     "gate grammar": ("gates:\n  - accuracy >\n", "rote.yaml:2: gates[0]: ", None),
     "models list": ("models: [a]\n", "rote.yaml:1: models: expected a mapping of names to models, found a list", None),
     "model name": ("models:\n  a b: {files: [x]}\n", "rote.yaml:2: models.a b: not a valid model name: 'a b'", "letters, digits"),
-    "model unknown": (model("file: [x]"), "rote.yaml:3: models.m.file: unknown key 'file'; expected one of: files, gates, desc", "did you mean 'files'?"),
+    "model unknown": (model("file: [x]"), "rote.yaml:3: models.m.file: unknown key 'file'; expected one of: files, gates, ", "did you mean 'files'?"),
     "model without files": (model("desc: x"), "rote.yaml:2: models.m: this model has no `files`; expected a list of paths", "files: [PATH]"),
     "model files number": (model("files: [3]"), "rote.yaml:3: models.m.files[0]: expected text, found a number ('3')", "quote it"),
     "model files outside": (model("files: [../x]"), "rote.yaml:3: models.m.files: '../x' lies outside the project", "into the project"),
