@@ -136,9 +136,9 @@ class Channels:
                 )
             yield archived[seq]
 
-    def before(self, channel: Channel) -> AliasMove | None:
-        """The promotion that was in force before the present one, rollbacks followed to what they took again: what a
-        rollback goes back to. None if there is none."""
+    def earlier(self, channel: Channel) -> Iterator[AliasMove]:
+        """The promotions that were in force before the present one, newest first, rollbacks followed to what they took
+        again: what a rollback goes back to, and one after it."""
         moves = self._moves(channel)
         seen: list[AliasMove] = []
 
@@ -153,7 +153,9 @@ class Channels:
             return move
 
         present = origin(at(channel.seq))
-        return origin(at(present.seq - 1)) if present.seq > 1 else None
+        while present.seq > 1:
+            present = origin(at(present.seq - 1))
+            yield present
 
     def last_of(self, channel: Channel, version: str) -> AliasMove | None:
         """The newest move of the alias to `version`, or None if it never named it."""

@@ -260,8 +260,35 @@ class VersionFile(msgspec.Struct, frozen=True, kw_only=True):
     executable: bool = False
 
 
+class DataUsed(msgspec.Struct, frozen=True):
+    """Data behind a version: the path of its pointer, and the snapshot that was read."""
+
+    path: str
+    snapshot: SnapshotId
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a version was made: its run's host, and the lock files and images of the stages behind it."""
+
+    system: str = ""
+    machine: str = ""
+    cpus: int = 0
+    python: str = ""
+    packages: dict[str, str] = {}
+    locks: dict[str, Digest] = {}
+    images: list[str] = []
+
+
+class Bump(msgspec.Struct, frozen=True, kw_only=True):
+    """Which part of the number `--bump auto` raised, over which version, and why."""
+
+    part: str
+    over: str
+    why: list[str] = []
+
+
 class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of `models/<name>/versions/<semver>`: immutable."""
+    """Body of `models/<name>/versions/<semver>`: immutable. What an older rote did not write has its default."""
 
     model: str
     version: str
@@ -275,6 +302,11 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     released: str
     by: str
     note: str = ""
+    data: list[DataUsed] = []
+    environment: Environment | None = None
+    signature: dict[str, Any] = {}
+    """Path in the version -> what goes in and comes out of that file (docs/format.md, 10.3)."""
+    bump: Bump | None = None
 
 
 class AliasMove(msgspec.Struct, frozen=True, kw_only=True):

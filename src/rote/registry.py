@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -13,6 +13,7 @@ from rote.errors import BadName, Missing, Refused
 from rote.ids import nearest, shown
 from rote.ports import Clock, ObjectStore
 from rote.record import AliasMove, Channel, Fence, Version
+from rote.remarking import Remarking
 from rote.roots import Roots
 from rote.snapshot import SnapshotRecord
 from rote.versions import Semver
@@ -44,6 +45,7 @@ class Registry:
         self._store = store
         self._roots = roots
         self.channels = Channels(store, clock, by, seal) if seal else Channels(store, clock, by)
+        self.remarks = Remarking(store, clock, by)
 
     def models(self) -> list[ModelSummary]:
         """Every model that has a version in force, by name."""
@@ -125,9 +127,11 @@ class Registry:
 
     def promote(self, model: str, version: str, alias: str, why: str = "") -> Channel:
         """Point the alias at a version (a number, or another alias, whose holder is taken); returns the channel then in
-        force. Moving it to where it is changes nothing. Raises Missing, BadName, UsageError."""
+        force. Moving it to where it is changes nothing. Raises Missing, BadName, UsageError; Refused for a version that
+        is deprecated."""
         versions.alias(alias)
         wanted = self.get(model, version)
+        self._refuse_deprecated(model, wanted.version, alias)
         target: Target | None = None
 
         def decide(now: Channel | None) -> Target | None:
@@ -139,12 +143,21 @@ class Registry:
         channel = self.channels.move(model, alias, decide, why)
         return self._must_stay(channel) if target else channel
 
-    def rollback(self, model: str, alias: str = "prod", *, to: str | None = None, why: str = "") -> Channel:
+    def rollback(
+        self,
+        model: str,
+        alias: str = "prod",
+        *,
+        to: str | None = None,
+        why: str = "",
+        say: Callable[[str], None] | None = None,
+    ) -> Channel:
         """Point the alias back: at the version it named before, or at `to`, which it must have named once; returns the
         channel then in force.
 
-        A rollback undoes the last promotion that is in force; once more undoes the one before it, and so on. Raises
-        Refused when nothing is left to go back to, Missing if the version is gone.
+        A rollback undoes the last promotion that is in force; once more undoes the one before it, and so on. Versions
+        that are deprecated or gone are passed over, and `say` told of them. Raises Refused when nothing is left to go
+        back to, or `to` is deprecated; Missing if `to` is gone.
         """
 
         def decide(now: Channel | None) -> Target:
@@ -154,8 +167,11 @@ class Registry:
                     safe="nothing was changed",
                     next=f"rote promote {model}@VERSION {alias}",
                 )
-            move = self._back(now, to)
-            version = self.get(model, move.version)
+            if to is not None:
+                move = self._back_to(now, to)
+                version = self.get(model, move.version)
+            else:
+                move, version = self._back(now, say)
             return Target(version.version, version.snapshot, move.seq)
 
         return self._must_stay(self.channels.move(model, alias, decide, why))
@@ -206,17 +222,35 @@ class Registry:
                 return False
         return self._find(moved.model, moved.version) is not None
 
-    def _back(self, now: Channel, to: str | None) -> AliasMove:
+    def _back(self, now: Channel, say: Callable[[str], None] | None) -> tuple[AliasMove, Version]:
         name = f"{now.model}@{now.alias}"
-        if to is None:
-            move = self.channels.before(now)
-            if move is None:
-                raise Refused(
-                    f"{name} is at {now.version}, and no earlier version is left to go back to",
-                    safe=f"{name} stays at {now.version}",
-                    next=f"rote promote {now.model}@VERSION {now.alias}",
-                )
-            return move
+        for move in self.channels.earlier(now):
+            version = self._find(now.model, move.version)
+            deprecated = self.remarks.of(now.model, move.version).deprecated
+            if version is not None and deprecated is None and move.version != now.version:
+                return move, version
+            if say is not None and move.version != now.version:
+                why = f"it is deprecated: {deprecated.text}" if deprecated else "it is not there any more"
+                say(f"passed over {now.model}@{move.version}: {why}")
+        raise Refused(
+            f"{name} is at {now.version}, and no earlier version is left to go back to",
+            safe=f"{name} stays at {now.version}",
+            next=f"rote promote {now.model}@VERSION {now.alias}",
+        )
+
+    def _refuse_deprecated(self, model: str, version: str, alias: str) -> None:
+        deprecated = self.remarks.of(model, version).deprecated
+        if deprecated is None:
+            return
+        instead = f"rote promote {model}@{deprecated.key} {alias}, or " if deprecated.key else ""
+        raise Refused(
+            f"{model}@{version} is deprecated, by {deprecated.by}: {deprecated.text}",
+            safe=f"{model}@{alias} is where it was",
+            next=f"{instead}rote model deprecate {model}@{version} --undo",
+        )
+
+    def _back_to(self, now: Channel, to: str) -> AliasMove:
+        name = f"{now.model}@{now.alias}"
         if str(versions.release(to)) == now.version:
             raise Refused(f"{name} is at {now.version} already", safe="nothing was changed")
         move = self.channels.last_of(now, to)
@@ -226,6 +260,7 @@ class Registry:
                 safe=f"{name} stays at {now.version}",
                 next=f"rote promote {now.model}@{to} {now.alias}",
             )
+        self._refuse_deprecated(now.model, move.version, now.alias)
         return move
 
     def _no_model(self, model: str) -> Missing:
@@ -242,6 +277,13 @@ class Registry:
 
     def _no_version(self, model: str, version: str) -> Missing:
         there = [str(v) for v in self.numbers(model)]
+        deleted = self.remarks.of(model, version).deleted
+        if deleted is not None:
+            return Missing(
+                f"{model}@{version} was deleted by {deleted.by} ({deleted.at}): {deleted.text or 'no reason given'}",
+                where=self._store.url,
+                next=f"rote model delete {model}@{version} --undo, if no `rote gc --yes` was since",
+            )
         if not there:
             return self._no_model(model)
         return Missing(

@@ -41,7 +41,9 @@ class Stretch(msgspec.Struct, frozen=True, gc=False):
     width: int
 
 
-class _Tensor(msgspec.Struct, gc=False):
+class Tensor(msgspec.Struct, gc=False):
+    """One tensor, as the header of a safetensors file tells."""
+
     dtype: str
     shape: Annotated[list[_Natural], msgspec.Meta(max_length=_MAX_RANK)]
     data_offsets: tuple[_Natural, _Natural]
@@ -66,7 +68,7 @@ def _tensors(header: bytes | memoryview, size: int) -> list[tuple[int, int, int]
     try:
         entries = msgspec.json.decode(header, type=dict[str, msgspec.Raw])
         entries.pop("__metadata__", None)
-        found = sorted(_range(msgspec.json.decode(entry, type=_Tensor)) for entry in entries.values())
+        found = sorted(_range(msgspec.json.decode(entry, type=Tensor)) for entry in entries.values())
     except (msgspec.DecodeError, ValueError, RecursionError):  # not what it looked like: bytes like any other
         return []
     if any(after[0] < before[1] for before, after in pairwise(found)) or (found and found[-1][1] > size):
@@ -74,7 +76,7 @@ def _tensors(header: bytes | memoryview, size: int) -> list[tuple[int, int, int]
     return found
 
 
-def _range(tensor: _Tensor) -> tuple[int, int, int]:
+def _range(tensor: Tensor) -> tuple[int, int, int]:
     begin, end = tensor.data_offsets
     width = _WIDTHS.get(tensor.dtype, 0)
     known = width or _BYTES.get(tensor.dtype)
