@@ -26,8 +26,8 @@ class Deleting:
         self._trash = Trash(store)
 
     def delete(self, model: str, version: str, why: str = "") -> Version:
-        """Put a version into the trash, from which `undo` takes it until the next collection; what it was. Its number is
-        not given again. Raises Refused if an alias names it, Missing, BadName, UsageError."""
+        """Put a version into the trash, from which `undo` takes it until the next collection; what it was. Its number
+        is not given again. Raises Refused if an alias names it, Missing, BadName, UsageError."""
         number = _number(version)
         there = self._registry.get(model, number)
         self._refuse_named(model, number)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rote import versions as law
 from rote.errors import Refused, UsageError
 from rote.ids import nearest, shown
+from rote.modelwiring import ModelWiring
 from rote.pipeline import Model
 from rote.record import AliasMove, Channel, Version
 from rote.wiring import Wiring
@@ -25,6 +26,7 @@ class Models:
 
     def __init__(self, wiring: Wiring, cwd: str) -> None:
         self._w = wiring
+        self._parts = ModelWiring(wiring)
         self._cwd = cwd
 
     def all(self) -> list[ModelSummary]:
@@ -57,7 +59,7 @@ class Models:
         Raises GateRefused with the verdicts, Refused, Missing, BadName, UsageError.
         """
         chosen = self._w.runs.named(run or self._last_reported())
-        return self._w.releasing.release(
+        return self._parts.releasing.release(
             self._described(model), chosen, version=version, bump=bump, note=note
         )
 
@@ -113,7 +115,7 @@ class Models:
         Raises Missing, Unsaved, Corrupt, UsageError.
         """
         model, ref = law.named(model_version)
-        return self._w.delivery.fetch(model, ref, os.path.join(self._cwd, to), self._w.progress)
+        return self._parts.delivery.fetch(model, ref, os.path.join(self._cwd, to), self._w.progress)
 
     def verify(self, what: str, *, read_data: bool = False) -> Verified:
         """Walk from `MODEL@VERSION` (or `MODEL@ALIAS`, or a folder in which a version lies) back to its data, up to the

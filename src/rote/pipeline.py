@@ -141,6 +141,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     gates: tuple[Gate, ...] = ()
     """What a version must meet: the gates of the whole project, then the model's own."""
     desc: str = ""
+    signature: str = ""
+    """Path of the file (an out, or one that git tracks) that says what goes in and comes out; empty: the files do."""
     keys: tuple[str, ...] | None = None
     """The public keys that sign its channels, for applications to trust; empty: not signed any more. None: not said."""
     expires: float | None = None

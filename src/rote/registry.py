@@ -131,12 +131,13 @@ class Registry:
         is deprecated."""
         versions.alias(alias)
         wanted = self.get(model, version)
-        self._refuse_deprecated(model, wanted.version, alias)
         target: Target | None = None
 
         def decide(now: Channel | None) -> Target | None:
             nonlocal target
             there = now is not None and now.version == wanted.version
+            if not there:
+                self._refuse_deprecated(model, wanted.version, alias)
             target = None if there else Target(wanted.version, wanted.snapshot)
             return target
 

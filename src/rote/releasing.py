@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
+from rote import deriving, versions
 from rote import gates as law
-from rote import versions
 from rote.errors import Refused, UsageError
 from rote.ids import Digest
 from rote.ingest import SnapshotWriter
+from rote.interfaces import Interfaces
 from rote.modelfiles import ModelFiles
 from rote.pickles import HEAD, why_pickle
 from rote.pipeline import Gate, Model
 from rote.ports import Clock
-from rote.record import GateVerdict, Run, Version, VersionFile
+from rote.provenance import Origin, Provenance
+from rote.record import Bump, GateVerdict, Run, Version, VersionFile
 from rote.registry import Registry, version_key
 from rote.snapshot import Entry, SnapshotRecord
 from rote.snapshots import Snapshots
@@ -65,8 +68,11 @@ class Releasing:
         files: ModelFiles,
         clock: Clock,
         by: str,
+        provenance: Provenance | None = None,
+        interfaces: Interfaces | None = None,
     ) -> None:
-        """`writer` makes a SnapshotWriter for a write; `by` (user@host) is who releases."""
+        """`writer` makes a SnapshotWriter for a write; `by` (user@host) is who releases. Without `provenance` and
+        `interfaces` a version does not say where it comes from, and what goes in and out."""
         self._transactions = transactions
         self._registry = registry
         self._snapshots = snapshots
@@ -74,6 +80,8 @@ class Releasing:
         self._files = files
         self._clock = clock
         self._by = by
+        self._provenance = provenance
+        self._interfaces = interfaces
 
     def release(
         self,
@@ -87,9 +95,10 @@ class Releasing:
     ) -> Released:
         """Make a version of `model` out of a finished run; `gates` are the project's, the model's own follow.
 
-        The number is `version`; or the highest one with `bump` (major, minor, patch) raised; or with neither, the
-        highest one with patch raised. A model's first is 1.0.0 unless `version` says otherwise. If the same files
-        are released already (under `version`, or without it as the highest one), that is returned and nothing changes.
+        The number is `version`; or the highest one with `bump` (major, minor, patch, or auto: derived from what
+        changed) raised; or with neither, the highest one with patch raised. A model's first is 1.0.0 unless `version`
+        says otherwise. If the same files are released already (under `version`, or without it as the highest one),
+        that is returned and nothing changes.
 
         Raises GateRefused with the verdicts; Refused for a run that did not finish, files that cannot be had, or a
         version that exists with other files; BadName, ConfigError, UsageError.
@@ -104,18 +113,22 @@ class Releasing:
             )
         wanted = str(versions.release(version)) if version else None
         part = bump or "patch"
-        versions.following([], part)
+        if part != deriving.AUTO:
+            versions.following([], part)
         parsed = [law.parse(gate.text, gate.at) for gate in (*gates, *model.gates)]
         if wanted and (there := self._registry.find(model.name, wanted)):
             return self._again(model, run, there)
+        if wanted:
+            self._refuse_deleted(model.name, wanted)
         verdicts = self.verdicts(model.name, run, parsed)
         if not all(v.passed for v in verdicts):
             raise GateRefused(model.name, run, verdicts)
+        origin = self._provenance.of_run(run, model.files) if self._provenance else Origin()
         for _ in range(_ATTEMPTS):
             try:
                 return self._transactions.write(
                     lambda write: self._make(
-                        write, model, run, wanted=wanted, part=part, verdicts=verdicts, note=note
+                        write, model, run, origin, wanted=wanted, part=part, verdicts=verdicts, note=note
                     )
                 )
             except _SameFiles as e:
@@ -144,6 +157,7 @@ class Releasing:
         write: Write,
         model: Model,
         run: Run,
+        origin: Origin,
         *,
         wanted: str | None,
         part: str,
@@ -151,13 +165,18 @@ class Releasing:
         note: str,
     ) -> Released:
         parts, record = self._compose(write, model, run)
-        number = wanted
+        signature = self._interfaces.of(model, run, parts) if self._interfaces else {}
+        number, bump = wanted, None
         if number is None:
             existing = self._registry.numbers(model.name)
-            number = str(versions.following(existing, part))
             highest = self._registry.find(model.name, str(existing[0])) if existing else None
             if highest and highest.snapshot.id == record.id:
                 raise _SameFiles(highest)
+            if part == deriving.AUTO:
+                bump = self._derived(model, origin, parts, signature, highest)
+                part = bump.part if bump else "patch"
+            taken = [*existing, *self._registry.remarks.deleted(model.name)]
+            number = str(versions.following(taken, part))
         listed, warnings = self._look_into(parts)
         ref = write.add_snapshot(record)
         made = Version(
@@ -173,9 +192,33 @@ class Releasing:
             released=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock.now())),
             by=self._by,
             note=note,
+            data=origin.data,
+            environment=origin.environment,
+            signature=signature,
+            bump=bump,
         )
         write.root(version_key(model.name, number), made, [ref])
         return Released(made, verdicts, True, warnings)
+
+    def _derived(
+        self, model: Model, origin: Origin, parts: Parts, signature: dict[str, Any], over: Version | None
+    ) -> Bump | None:
+        """Which part of the number is raised over the highest version, and why; None for the first one."""
+        if over is None or self._provenance is None:
+            return None
+        names = frozenset(path.partition("/")[0] for path in parts)
+        new = msgspec.structs.replace(origin.ingredients, names=names, signature=signature)
+        found = deriving.changes(self._provenance.of_version(over, model.files), new)
+        return Bump(part=deriving.part(found), over=over.version, why=deriving.reasons(found))
+
+    def _refuse_deleted(self, model: str, version: str) -> None:
+        deleted = self._registry.remarks.of(model, version).deleted
+        if deleted is not None:
+            raise Refused(
+                f"{model}@{version} was deleted by {deleted.by} ({deleted.at}); a number is not given twice",
+                safe="nothing was changed",
+                next=f"another --version, or rote model delete {model}@{version} --undo",
+            )
 
     def _compose(self, write: Write, model: Model, run: Run) -> tuple[Parts, SnapshotRecord]:
         writer = self._writer(write)

@@ -46,13 +46,7 @@ class Revisions:
 
     def pointers(self, rev: str | None) -> dict[str, Pointer]:
         """Data path -> pointer. Raises Missing, UsageError, ConfigError."""
-        if rev is None:
-            return dict(self._w.workspace.pointers())
-        found = self._w.git.read(rev, lambda name: name.endswith(SUFFIX) and name != SUFFIX)
-        return {
-            path[: -len(SUFFIX)]: pointer.parse(content.decode("utf-8", "replace"), f"{path} at {shown(rev)}")
-            for path, content in sorted(found.items())
-        }
+        return pointers(self._w, rev)
 
     def params(self, rev: str | None) -> dict[str, Mapping[str, Any]]:
         """Params file -> content, of every file that the present pipeline names and of params.yaml."""
@@ -107,6 +101,17 @@ class Revisions:
         before = self._w.data.locate(path, a) if a else None
         after = self._w.data.locate(path, b) if b else None
         return self._w.data.changes(path, before, HERE if live else after)
+
+
+def pointers(wiring: Wiring, rev: str | None) -> dict[str, Pointer]:
+    """Data path -> pointer, at a revision; of the working tree for None. Raises Missing, UsageError, ConfigError."""
+    if rev is None:
+        return dict(wiring.workspace.pointers())
+    found = wiring.git.read(rev, lambda name: name.endswith(SUFFIX) and name != SUFFIX)
+    return {
+        path[: -len(SUFFIX)]: pointer.parse(content.decode("utf-8", "replace"), f"{path} at {shown(rev)}")
+        for path, content in sorted(found.items())
+    }
 
 
 def metrics_files(pipeline: Pipeline) -> list[str]:

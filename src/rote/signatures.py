@@ -49,7 +49,7 @@ def shortened(found: Any) -> dict[str, Any]:
     return {"blake3": digest_of(data)} if len(data) > MAX_BYTES else found
 
 
-# ---- safetensors: https://github.com/huggingface/safetensors#format ---------------------------------------------------
+# safetensors: https://github.com/huggingface/safetensors#format
 
 
 def _tensors(size: int, read: Read) -> dict[str, list[Any]]:
@@ -62,7 +62,7 @@ def _tensors(size: int, read: Read) -> dict[str, list[Any]]:
     return {name: [tensor.dtype, *tensor.shape] for name, tensor in sorted(found.items())}
 
 
-# ---- ONNX: https://onnx.ai/onnx/repo-docs/IR.html; protocol buffers: https://protobuf.dev/programming-guides/encoding --
+# ONNX: https://onnx.ai/onnx/repo-docs/IR.html; protocol buffers: https://protobuf.dev/programming-guides/encoding
 
 
 class _Wire:
@@ -74,7 +74,7 @@ class _Wire:
         self._left = _FIELDS
 
     def fields(self, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """(number, begin, end) of each field that has a length; (number, value, -1) of each number. Raises ValueError."""
+        """(number, begin, end) of each field with a length; (number, value, -1) of each number. Raises ValueError."""
         while begin < end:
             self._left -= 1
             if self._left < 0:
@@ -185,7 +185,7 @@ def _size(wire: _Wire, begin: int, end: int) -> int | str | None:
     return None
 
 
-# ---- what changed ------------------------------------------------------------------------------------------------------
+# What changed
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -203,7 +203,8 @@ def _plain(found: Any) -> Any:
     """A signature in which every free size is alike: what it is called binds nobody."""
     if isinstance(found, dict) and {"inputs", "outputs"} <= found.keys() and _values(found):
         return {
-            side: [{**v, "shape": _sizes(v.get("shape"))} for v in found[side]] for side in ("inputs", "outputs")
+            side: [{**v, "shape": _sizes(v.get("shape"))} for v in found[side]]
+            for side in ("inputs", "outputs")
         }
     return found
 

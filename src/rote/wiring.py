@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rote.checkpointing import Checkpointing
     from rote.checkpoints import CheckpointStore
     from rote.data import Data
-    from rote.delivery import Delivery
     from rote.dvcwiring import DvcWiring
     from rote.gc import Garbage
     from rote.guarantees import Guarantees
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from rote.matching import Matching
     from rote.record import Host, StoreInfo
     from rote.registry import Registry
-    from rote.releasing import Releasing
     from rote.results import Results
     from rote.roots import Roots
     from rote.runs import Runs
@@ -372,25 +370,3 @@ class Wiring:
         from rote.sealing import Sealing  # on demand
 
         return Sealing(self.pipeline.models.get, lambda: self.keyring)
-
-    @cached_property
-    def releasing(self) -> Releasing:
-        from rote.modelfiles import ModelFiles  # on demand
-        from rote.releasing import Releasing  # on demand
-
-        return Releasing(
-            transactions=self.transactions,
-            registry=self.registry,
-            snapshots=self.snapshots,
-            writer=self.writer,
-            files=ModelFiles(self.snapshots, self.git if self.git.present else None),
-            clock=self.clock,
-            by=self.by,
-        )
-
-    @cached_property
-    def delivery(self) -> Delivery:
-        from rote.delivery import Delivery  # on demand
-        from rote.landing.folder import Folder  # on demand
-
-        return Delivery(self.registry, self.snapshots, Folder)

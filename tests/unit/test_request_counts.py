@@ -246,8 +246,10 @@ class TestModels:
     def test_release(self, ran: World) -> None:
         cost = ran.cost(lambda p: p.models.release("m"))
         assert kinds(cost) == [
-            *["get runs", "get rote.json", "get snapshots", "get_ranges packs", "get gc", "head packs"],
-            *["create txns", "create packs", "list models", "get_ranges packs", "replace txns", "get gc"],
+            # The result of each stage behind the files says what it read; deleted numbers are not given again.
+            *["get runs", "get results", "get results", "get results", "get rote.json"],
+            *["get snapshots", "get_ranges packs", "get gc", "head packs", "create txns", "create packs"],
+            *["list models", "list models", "get_ranges packs", "replace txns", "get gc"],
             *["create snapshots", "create models", "replace txns", "replace models"],
         ]
         assert sum(cost.bytes.values()) < 15_000
@@ -256,7 +258,8 @@ class TestModels:
         ran.cost(lambda p: p.models.release("m"))
         cost = ran.cost(lambda p: p.models.promote("m@1.0.0", "prod"))
         # After the move it looks whether a collection has taken the version meanwhile.
-        assert kinds(cost) == ["get models", "get models", "create models", "get gc", "get models"]
+        # Before it: whether the version is deprecated.
+        assert kinds(cost) == ["get models", "get models", "get models", "create models", "get gc", "get models"]
         assert sum(cost.bytes.values()) < 5000
         again = ran.cost(lambda p: p.models.promote("m@1.0.0", "prod"))
         assert kinds(again) == ["get models", "get models"]

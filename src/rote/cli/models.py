@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.option("--run", metavar="RUN", help="Which run (default: the one that `rote run` reported last).")
 @click.option("--version", metavar="X.Y.Z", help="Which version.")
-@click.option("--bump", type=click.Choice(["major", "minor", "patch"]), help="The next such version.")
+@click.option(
+    "--bump",
+    type=click.Choice(["major", "minor", "patch", "auto"]),
+    help="The next such version; auto: derived from what changed.",
+)
 @click.option("--note", default="", metavar="TEXT", help="What people should know about it.")
 @click.option("--promote", "alias", metavar="ALIAS", help="Point the alias at it as well.")
 @click.option("--json", "json_", is_flag=True, help="As JSON.")
@@ -61,6 +65,8 @@ def release_command(
     click.echo(
         f"{word} {made.model}@{made.version}: {count(len(made.files), 'file')}, {size(total)}, from run {made.run}"
     )
+    if released.created and made.bump:
+        click.echo(f"{made.bump.part}, held against {made.bump.over}: {'; '.join(made.bump.why)}")
     for warning in released.warnings:
         click.echo(f"warning: {warning}")
     if alias:

@@ -123,6 +123,11 @@ def _gates(section: Section) -> tuple[Gate, ...]:
     return tuple(found)
 
 
+def _signature(section: Section) -> str:
+    text = section.text("signature")
+    return places.path(text, ".", section.at("signature"), "file") if text else ""
+
+
 def _model(name: str, section: Section, gates: tuple[Gate, ...], found: dict[str, Stage]) -> Model:
     try:
         model_name(name, "model name")
@@ -143,6 +148,7 @@ def _model(name: str, section: Section, gates: tuple[Gate, ...], found: dict[str
         files=tuple(files),
         gates=(*gates, *_gates(section)),
         desc=section.text("desc"),
+        signature=_signature(section),
         keys=channeling.keys(section),
         expires=channeling.expires(section),
         publish=channeling.publish(section),

@@ -149,6 +149,11 @@ EVERY: Final[dict[str, tuple[dict[str, Any], str]]] = {
 MODEL: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "files": (_TEXTS, "Files and folders that a version holds. Required."),
     "gates": (_GATES, "Conditions on metrics, besides those of the whole project."),
+    "desc": ({"type": "string"}, "What the model is for, for people."),
+    "signature": (
+        {"type": "string"},
+        "A JSON file (an out, or one that git tracks) that says what goes in and comes out of the model.",
+    ),
     "keys": (
         {
             "type": "array",
@@ -162,7 +167,6 @@ MODEL: Final[dict[str, tuple[dict[str, Any], str]]] = {
         _TEXTS,
         "Targets that promote, rollback and publish bring versions to: a folder, a bucket, github:OWNER/REPO, …",
     ),
-    "desc": ({"type": "string"}, "What the model is for, for people."),
 }
 _CACHE: Final = {
     "type": "object",

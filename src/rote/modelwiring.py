@@ -1,0 +1,70 @@
+"""Builds what models need out of a project's parts."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from rote.wiring import Wiring
+
+if TYPE_CHECKING:
+    from rote.deleting import Deleting
+    from rote.delivery import Delivery
+    from rote.pointer import Pointer
+    from rote.provenance import Provenance
+    from rote.releasing import Releasing
+
+
+class ModelWiring:
+    """The parts that only calls about models need, made on demand."""
+
+    # In-function imports below have one reason: a command pays for what it uses.
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._w = wiring
+
+    @cached_property
+    def releasing(self) -> Releasing:
+        from rote.interfaces import Interfaces  # on demand
+        from rote.modelfiles import ModelFiles  # on demand
+        from rote.releasing import Releasing  # on demand
+
+        w = self._w
+        committed = w.git if w.git.present else None
+        return Releasing(
+            transactions=w.transactions,
+            registry=w.registry,
+            snapshots=w.snapshots,
+            writer=w.writer,
+            files=ModelFiles(w.snapshots, committed),
+            clock=w.clock,
+            by=w.by,
+            provenance=self.provenance,
+            interfaces=Interfaces(w.reading, w.snapshots, committed),
+        )
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        from rote.provenance import Provenance  # on demand
+
+        w, dvc = self._w, self._w.dvc
+        otherwise = dvc.pinning.takes if dvc else lambda _: False
+        return Provenance(w.results, w.runs, w.snapshots, self._pointers, otherwise)
+
+    def _pointers(self, rev: str | None) -> dict[str, Pointer]:
+        from rote.revisions import pointers  # on demand
+
+        return pointers(self._w, rev)
+
+    @cached_property
+    def deleting(self) -> Deleting:
+        from rote.deleting import Deleting  # on demand
+
+        return Deleting(self._w.store, self._w.registry, self._w.clock)
+
+    @cached_property
+    def delivery(self) -> Delivery:
+        from rote.delivery import Delivery  # on demand
+        from rote.landing.folder import Folder  # on demand
+
+        return Delivery(self._w.registry, self._w.snapshots, Folder)
