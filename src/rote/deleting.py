@@ -77,7 +77,7 @@ class Deleting:
         held = sorted(alias for alias, at in self._registry.aliases(model).items() if at == version)
         if held:
             raise Refused(
-                f"{model}@{version} cannot be deleted: {', '.join(held)} names it",
+                f"{model}@{version} cannot be deleted: {' and '.join(held)} {'names' if len(held) == 1 else 'name'} it",
                 safe="the version stays",
                 next=f"rote promote {model}@OTHER {held[0]}",
             )

@@ -58,7 +58,7 @@ def changes(old: Ingredients, new: Ingredients) -> list[Change]:
     for file, values in sorted(_by_file(old.params, new.params).items()):
         found += [Change(PARAMS, f"{file}: {_value(value)}") for value in values]
     found += [Change(ENVIRONMENT, text) for text in _mapping("", old.around, new.around)]
-    found += [Change(DATA, text) for text in _mapping("the data ", old.data, new.data)]
+    found += [Change(DATA, text) for text in _mapping("the data in ", old.data, new.data)]
     found += [Change(UNKNOWN, text) for text in dict.fromkeys([*old.unknown, *new.unknown])]
     return sorted(found, key=lambda change: _ORDER.index(change.kind))
 

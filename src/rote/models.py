@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from rote import remarks
 from rote import versions as law
 from rote.errors import Refused, UsageError
-from rote.ids import nearest, shown
+from rote.ids import name, nearest, shown
 from rote.modelwiring import ModelWiring
 from rote.pipeline import Model
 from rote.record import AliasMove, Channel, Version
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rote.links import Verified
     from rote.registry import ModelSummary
     from rote.releasing import Released
+    from rote.remarks import Told
     from rote.targeting import At
 
 
@@ -70,8 +72,77 @@ class Models:
         return self._delivered(self._w.registry.promote(model, version, alias, why))
 
     def rollback(self, model: str, alias: str = "prod", *, to: str | None = None, why: str = "") -> Channel:
-        """Point an alias back at the version it named before, or at `to`. Raises Missing, Refused."""
-        return self._delivered(self._w.registry.rollback(model, alias, to=to, why=why))
+        """Point an alias back at the version it named before, or at `to`. Versions that are deprecated or gone are
+        passed over. Raises Missing, Refused."""
+        say = self._w.progress.say
+        return self._delivered(self._w.registry.rollback(model, alias, to=to, why=why, say=say))
+
+    # what is said of a version
+
+    def remarks(self, model_version: str) -> Told:
+        """What was said of `MODEL@VERSION` (or `MODEL@ALIAS`) since it was made: `.notes`, `.tags`, `.deprecated`.
+
+        Raises Missing, BadName, UsageError.
+        """
+        return self._w.registry.remarks.of(*self._number(model_version))
+
+    def said(self, model: str) -> dict[str, Told]:
+        """Version -> what was said of it, of those versions of a model of which something was."""
+        of = self._w.registry.remarks
+        return {str(number): of.of(model, str(number)) for number in of.versions(model)}
+
+    def note(self, model_version: str, text: str) -> Told:
+        """Add a note, one line, to `MODEL@VERSION`. Raises Missing, BadName, UsageError."""
+        if not text.strip():
+            raise UsageError("an empty note says nothing")
+        return self._said(model_version, remarks.NOTE, text=text)
+
+    def tag(self, model_version: str, **tags: str) -> Told:
+        """Put tags on `MODEL@VERSION`; an empty value takes one away. Raises Missing, BadName, UsageError."""
+        told = self.remarks(model_version)
+        for key, value in tags.items():
+            told = self._said(model_version, remarks.TAG, key=name(key, "tag"), text=value)
+        return told
+
+    def deprecate(self, model_version: str, why: str, *, instead: str | None = None) -> Told:
+        """Say that nobody should begin to use `MODEL@VERSION`: no alias is moved to it any more.
+
+        Raises Missing, BadName, UsageError.
+        """
+        if not why.strip():
+            raise UsageError("say why, for those who use it", next="--why TEXT")
+        model, number = self._number(model_version)
+        key = self._w.registry.get(model, instead).version if instead else ""
+        if key == number:
+            raise UsageError(f"{model}@{number} cannot stand in for itself")
+        return self._said(model_version, remarks.DEPRECATE, key=key, text=why)
+
+    def restore(self, model_version: str) -> Told:
+        """Take `deprecate` back. Raises Missing, BadName, UsageError."""
+        told = self.remarks(model_version)
+        return self._said(model_version, remarks.RESTORE) if told.deprecated else told
+
+    def delete(self, model_version: str, *, why: str = "") -> Version:
+        """Remove `MODEL@VERSION`, which no alias may name; its number is not given again. `undelete` brings it back
+        until the next collection. Raises Refused, Missing, BadName, UsageError."""
+        model, ref = law.named(model_version)
+        return self._parts.deleting.delete(model, ref, why)
+
+    def undelete(self, model_version: str) -> Version:
+        """Bring a version back that was deleted. Raises Missing if a collection has emptied the trash since."""
+        model, ref = law.named(model_version)
+        return self._parts.deleting.undo(model, ref)
+
+    def _said(self, model_version: str, kind: str, *, key: str = "", text: str = "") -> Told:
+        model, number = self._number(model_version)
+        return self._w.registry.remarks.say(model, number, kind, key=key, text=text)
+
+    def _number(self, model_version: str) -> tuple[str, str]:
+        """The model, and the number of a version that is there."""
+        version = self.show(model_version)
+        return version.model, version.version
+
+    # publishing
 
     def publish(
         self, model_version: str, *targets: str, alias: str | None = None, fresh: bool = False

@@ -257,3 +257,18 @@ _SHOWN = 5
 def _shown(value: Any) -> str:
     kind, *shape = value
     return f"{kind}[{', '.join('?' if size is None else str(size) for size in shape)}]"
+
+
+def told_of(found: Any, limit: int = 10) -> list[tuple[str, str]]:
+    """A signature for people: (`input`, `x float32[?, 64]`)."""
+    if isinstance(found, dict) and {"inputs", "outputs"} <= found.keys() and _values(found):
+        return [
+            (side[:-1], f"{name} {_shown(value)}")
+            for side in ("inputs", "outputs")
+            for name, value in _by_name(found[side]).items()
+        ]
+    if isinstance(found, dict) and isinstance(found.get("tensors"), dict):
+        tensors = [("tensor", f"{name} {_shown(value)}") for name, value in found["tensors"].items()]
+        more = [("", f"and {len(tensors) - limit} more")] if len(tensors) > limit else []
+        return tensors[:limit] + more
+    return [("", canonical(found).decode()[:200])]

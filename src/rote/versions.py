@@ -129,11 +129,14 @@ def following(existing: list[Semver], part: str) -> Semver:
 
 
 def named(text: str) -> tuple[str, str]:
-    """`MODEL@VERSION` or `MODEL@ALIAS` -> the model, and the version or alias. Raises UsageError."""
+    """`MODEL@VERSION`, `MODEL@vVERSION` (as tags say it) or `MODEL@ALIAS` -> the model, and the version or alias. Raises
+    UsageError."""
     model, at, version = text.partition("@")
     if not at or not model or not version:
         raise UsageError(
             f"not MODEL@VERSION: {shown(text)}",
             next=f"say {model or 'MODEL'}@1.0.0 or {model or 'MODEL'}@prod",
         )
-    return model, version
+    return model, version[1:] if version[:1] == "v" and "." in version and is_version(
+        version[1:]
+    ) else version

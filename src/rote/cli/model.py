@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import click
+import msgspec
 
+from rote.cli.marking import delete_command, deprecate_command, note_command, tag_command, told_lines
 from rote.cli.models import history_of, list_of, models_of, promote_command, rollback_command, verdicts
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count, size, table, value
 from rote.diff import flat
 from rote.record import Version
+from rote.remarks import Told
+from rote.signatures import told_of
 
 _FILES = 20
 
@@ -20,6 +24,10 @@ def model_command() -> None:
 
 model_command.add_command(promote_command)
 model_command.add_command(rollback_command)
+model_command.add_command(deprecate_command)
+model_command.add_command(note_command)
+model_command.add_command(tag_command)
+model_command.add_command(delete_command)
 
 
 @model_command.command("list")
@@ -51,15 +59,15 @@ def history_command(ctx: click.Context, model: str, alias: str, json_: bool) -> 
 @click.pass_context
 def show_command(ctx: click.Context, model_version: str, json_: bool) -> None:
     """Show what MODEL@VERSION (or an alias) is: where it comes from, what it holds, what it reached."""
-    here = project(ctx)
-    version = here.models.show(model_version)
+    here = project(ctx).models
+    version, told = here.show(model_version), here.remarks(model_version)
     if json_:
-        as_json(version)
+        as_json({**msgspec.structs.asdict(version), "remarks": told})
     else:
-        click.echo("\n".join(_shown(version)))
+        click.echo("\n".join(_shown(version, told)))
 
 
-def _shown(version: Version) -> list[str]:
+def _shown(version: Version, told: Told) -> list[str]:
     total = size(sum(file.size for file in version.files))
     lines = [
         f"{version.model}@{version.version}: {count(len(version.files), 'file')}, {total}",
@@ -68,6 +76,11 @@ def _shown(version: Version) -> list[str]:
     if version.commit:
         lines.append(f"commit {version.commit}")
     lines += [f"note: {version.note}"] if version.note else []
+    lines += told_lines(told)
+    if version.bump:
+        lines.append(f"{version.bump.part} over {version.bump.over}: {'; '.join(version.bump.why)}")
+    if version.data:
+        lines += ["", table(["data", "snapshot"], [[used.path, used.snapshot[:16]] for used in version.data])]
     for title, of in (("metrics", version.metrics), ("params", version.params)):
         rows = [
             [file, key, value(found)]
@@ -78,6 +91,18 @@ def _shown(version: Version) -> list[str]:
             lines += ["", table([title, "", ""], rows)]
     if version.gates:
         lines += ["", verdicts(version.gates)]
+    if version.signature:
+        rows = [
+            [path, one, text] for path, found in version.signature.items() for one, text in told_of(found)
+        ]
+        lines += ["", table(["signature", "", ""], rows)]
+    if version.environment:
+        at = version.environment
+        packages = count(len(at.packages), "package")
+        lines += [
+            "",
+            f"made with Python {at.python} on {at.system} {at.machine}, {packages} (--json lists them)",
+        ]
     files = [[f.path, size(f.size), f.digest[:16]] for f in version.files[:_FILES]]
     lines += ["", table(["file", "size", "blake3"], files)]
     if len(version.files) > _FILES:

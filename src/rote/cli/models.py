@@ -116,10 +116,15 @@ def list_of(here: Models, model: str, json_: bool) -> None:
         as_json(versions)
         return
     aliases = {m.name: m.aliases for m in here.all()}.get(model, {})
+    said = here.said(model)
     rows = []
     for v in versions:
+        note = v.note
+        if v.version in said:
+            told = said[v.version]
+            note = f"DEPRECATED: {told.deprecated.text}" if told.deprecated else note
         names = ", ".join(sorted(a for a, n in aliases.items() if n == v.version))
-        rows.append([v.version, names, v.released, size(sum(f.size for f in v.files)), v.run or "", v.note])
+        rows.append([v.version, names, v.released, size(sum(f.size for f in v.files)), v.run or "", note])
     click.echo(table(["version", "aliases", "released", "size", "run", "note"], rows))
 
 
