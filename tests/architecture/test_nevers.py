@@ -57,7 +57,7 @@ PURE = {
 ONLY_IN = {
     "sqlite3": {"known", "catalogue", "agreed"},
     "click": {"cli"},
-    "yaml": {"config", "overriding"},
+    "yaml": {"config", "overriding", "forges"},  # forges: what gh and glab keep of tokens
     "tomllib": {"config", "overriding"},
     "subprocess": {"vcs", "executors", "stores"},  # of the stores, ssh alone
     "opendal": {"stores"},

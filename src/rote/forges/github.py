@@ -1,0 +1,396 @@
+"""GitHub Releases, at github.com and at GitHub Enterprise (https://docs.github.com/rest/releases)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Annotated
+from urllib.parse import quote
+
+import msgspec
+
+from rote.errors import Conflict, Corrupt, Refused, RoteError, StoreUnavailable
+from rote.forges import naming
+from rote.forges.address import ForgeAddress
+from rote.forges.channel import ChannelPages
+from rote.forges.reading import Reader
+from rote.forges.sending import delivered
+from rote.forges.talk import Patience, Talk
+from rote.forges.tokens import Token, hint
+from rote.forges.vendor import Answer, Vendor
+from rote.forges.wire import Wire
+from rote.hosting import HostedAsset, HostedRelease, Sending, Told
+from rote.ids import shown
+from rote.ports import Clock
+
+LARGEST = (2 << 30) - 1
+"""GitHub takes assets below 2 GiB."""
+_SCOPE = (
+    "`contents: write` (fine-grained; in a job of Actions `permissions: contents: write`) or `repo` (classic)"
+)
+_PAGE = 100
+_MOST_PAGES = 100
+_API = "2022-11-28"
+_KNOWN_ALL = 30
+"""So many assets a release surely tells whole; beyond, its pages are asked."""
+
+
+class _Asset(msgspec.Struct, frozen=True):
+    id: int
+    name: str
+    size: Annotated[int, msgspec.Meta(ge=0)]
+    state: str = "uploaded"
+    digest: str | None = None
+
+
+class _Release(msgspec.Struct, frozen=True):
+    id: int
+    tag_name: str
+    draft: bool
+    prerelease: bool = False
+    name: str | None = None
+    body: str | None = None
+    html_url: str = ""
+    upload_url: str = ""
+    assets: list[_Asset] = []
+
+
+class GitHubHost:
+    """A hosting.ReleaseHost: the releases of one repository. Safe to share between threads."""
+
+    def __init__(
+        self,
+        at: ForgeAddress,
+        *,
+        clock: Clock,
+        environ: Mapping[str, str],
+        token: Token | None = None,
+        wire: Wire | None = None,
+        patience: Patience | None = None,
+        largest: int = LARGEST,
+    ) -> None:
+        """`environ` says only what to type for a token; `token` is what is used."""
+        self._at = at
+        self._largest = largest
+        self._api, self._uploads = _interfaces(at)
+        vendor = Vendor(
+            name="GitHub" if at.at_home else at.host,
+            where=at.text,
+            missing=hint(at, environ),
+            scope=_SCOPE,
+            token=token,
+        )
+        self._talk = Talk(wire or Wire(), clock, vendor, patience or Patience())
+        self._reader = Reader(self._talk)
+        self._channels = ChannelPages(self, at.text)
+
+    @property
+    def url(self) -> str:
+        """The repository's address."""
+        return self._at.text
+
+    @property
+    def largest(self) -> int:
+        """Bytes that one asset may have."""
+        return self._largest
+
+    def asset_name(self, path: str) -> str:
+        """The name of the asset that holds the file of this path."""
+        return naming.asset(path)
+
+    def find(self, tag: str) -> HostedRelease | None:
+        """The release of this tag; a draft only with a token that may write. Raises Refused, StoreUnavailable."""
+        found = self._find(naming.tag(tag))
+        return self._told(found) if found else None
+
+    def latest(self) -> HostedRelease | None:
+        """The release that GitHub calls latest: no draft, no pre-release, and so no channel."""
+        answer = self._ask("GET", self._repo("releases/latest"), fine=(200, 404))
+        return self._told(self._release(answer)) if answer.status == 200 else None
+
+    def begin(self, tag: str, *, title: str, notes: str, commit: str | None = None) -> HostedRelease:
+        """The draft with this tag, made if there is none. Raises Conflict if the release is public already; Refused
+        if the tag is there and names another commit."""
+        found = self._find(naming.tag(tag))
+        if found is None:
+            self._check_tag(tag, commit)
+            found = self._create(tag, title, notes, commit)
+        if not found.draft:
+            raise Conflict(
+                tag, where=self.url, next="a version that is published does not change: make a new one"
+            )
+        return self._told(found)
+
+    def send(self, release: HostedRelease, file: Sending) -> HostedAsset:
+        """Upload one asset, and compare what GitHub says of it. Raises Conflict, Refused, StoreUnavailable, Corrupt."""
+        if file.size > self._largest:
+            raise Refused(
+                f"{file.name} has {file.size} bytes; GitHub takes {self._largest} at most", where=self.url
+            )
+        look = _Look(self, release, file)
+        there = release.asset(file.name)
+        if there is not None:
+            return look.same(there)
+        name = quote(file.name, safe="")
+        url = f"{self._uploads}{self._repo_path(f'releases/{release.key}/assets')}?name={name}"
+        return delivered(self._talk, "POST", url, file, look)
+
+    def drop(self, release: HostedRelease, asset: HostedAsset) -> None:
+        """Remove an asset."""
+        self._ask("DELETE", self._repo(f"releases/assets/{asset.key}"), fine=(204, 404))
+
+    def finish(self, release: HostedRelease, *, notes: str) -> HostedRelease:
+        """Make the draft public. Raises Refused where GitHub does not make the tag (an unknown commit, a tag that is
+        protected)."""
+        now = self._release(self._ask("GET", self._repo(f"releases/{release.key}")))
+        if not now.draft:
+            return self._told(now)
+        early = "-" in release.tag.rpartition("@v")[2] and "@v" in release.tag
+        body = {
+            "tag_name": release.tag,
+            "body": notes,
+            "draft": False,
+            "prerelease": early,
+            "make_latest": "false" if early else "true",
+        }
+        answer = self._ask("PATCH", self._repo(f"releases/{release.key}"), body=body)
+        done = self._release(answer)
+        if done.draft or done.tag_name != release.tag:
+            raise Corrupt(
+                f"GitHub did not make {shown(release.tag)} public", where=self.url, next="try again"
+            )
+        return self._told(done)
+
+    def read(
+        self, release: HostedRelease, asset: HostedAsset, start: int = 0, length: int | None = None
+    ) -> Iterator[bytes]:
+        """The bytes of an asset. Where no token is needed the public address is read, which costs none of the 60
+        requests an hour that GitHub's interface serves to whoever has no token."""
+        if self._talk.token is None:
+            tag, name = quote(release.tag, safe=""), quote(asset.name, safe="")
+            url = f"{self._at.page}/releases/download/{tag}/{name}"
+        else:
+            url = self._repo(f"releases/assets/{asset.key}")
+        return self._reader.read(url, asset.name, asset.size, start, length)
+
+    def channel(self, model: str, alias: str, etag: str | None = None) -> Told | None:
+        """The channel document: one request, which GitHub does not count if nothing is new and a token is there."""
+        return self._channels.read(model, alias, etag)
+
+    def move(self, model: str, alias: str, document: bytes, after: Told | None) -> Told:
+        """Put a channel document. Raises Conflict, Refused, StoreUnavailable."""
+        return self._channels.move(model, alias, document, after)
+
+    def page(self, tag: str, headers: Mapping[str, str]) -> Answer:
+        """A channel's release."""
+        return self._ask(
+            "GET", self._repo(f"releases/tags/{quote(tag, safe='')}"), headers=headers, fine=(200, 304, 404)
+        )
+
+    def description(self, answer: Answer) -> str:
+        """What a release says of itself."""
+        return self._release(answer).body or ""
+
+    def make(self, tag: str, title: str, text: str) -> bool:
+        """Make a channel's release: a pre-release, which is never the latest."""
+        body = {"tag_name": tag, "name": title, "body": text, "prerelease": True, "make_latest": "false"}
+        answer = self._ask("POST", self._repo("releases"), body=body, fine=(201, 422), repeat=False)
+        if answer.status == 422 and b"already_exists" not in answer.data:
+            raise self._talk.vendor.refused(answer)
+        return answer.status == 201
+
+    def edit(self, answer: Answer, text: str) -> None:
+        """Change a channel's release: its description is what may change even where releases are immutable."""
+        self._ask("PATCH", self._repo(f"releases/{self._release(answer).id}"), body={"body": text})
+
+    def assets(self, release: HostedRelease) -> list[_Asset]:
+        """All assets that a release has now, those that arrived in part as well."""
+        return self._assets(int(release.key))
+
+    def digest_of(self, release: HostedRelease, asset: HostedAsset) -> str:
+        """SHA-256 of an asset: what GitHub says, or, where it says nothing (before 2025), of its bytes."""
+        if asset.sha256 is not None:
+            return asset.sha256
+        sha = hashlib.sha256()
+        for part in self.read(release, asset):
+            sha.update(part)
+        return sha.hexdigest()
+
+    def hosted(self, answer: Answer) -> HostedAsset:
+        """The asset that an upload made."""
+        return _hosted(self._talk.decoded(answer, _Asset))
+
+    def refused(self, answer: Answer) -> RoteError:
+        """The error that an answer means."""
+        return self._talk.vendor.refused(answer)
+
+    def _find(self, tag: str) -> _Release | None:
+        answer = self._ask("GET", self._repo(f"releases/tags/{quote(tag, safe='')}"), fine=(200, 404))
+        if answer.status == 200:
+            found = self._release(answer)
+            if found.tag_name != tag:
+                raise Corrupt(
+                    f"GitHub gave the release {shown(found.tag_name)} for {shown(tag)}", where=self.url
+                )
+            return found
+        return self._draft(tag) if self._talk.token else None
+
+    def _draft(self, tag: str) -> _Release | None:
+        """The oldest draft with this tag: it is not found by its tag, and there may be several."""
+        found = []
+        for page in range(1, _MOST_PAGES + 1):
+            answer = self._ask("GET", f"{self._repo('releases')}?per_page={_PAGE}&page={page}")
+            releases = self._talk.decoded(answer, list[_Release])
+            found += [r for r in releases if r.draft and r.tag_name == tag]
+            if len(releases) < _PAGE:
+                break
+        return min(found, key=lambda r: r.id) if found else None
+
+    def _create(self, tag: str, title: str, notes: str, commit: str | None) -> _Release:
+        body = {"tag_name": tag, "name": title, "body": notes, "draft": True}
+        if commit:
+            body["target_commitish"] = commit
+        try:
+            answer = self._ask("POST", self._repo("releases"), body=body, fine=(201,), repeat=False)
+            made = self._release(answer)
+        except StoreUnavailable:
+            found = self._find(tag)  # the reply may have been lost, not the draft
+            if found is None:
+                raise
+            return found
+        first = self._draft(tag)
+        if first is not None and first.id < made.id:  # somebody was faster by a moment: go on with theirs
+            self._ask("DELETE", self._repo(f"releases/{made.id}"), fine=(204, 404))
+            return first
+        return made
+
+    def _check_tag(self, tag: str, commit: str | None) -> None:
+        """A tag that is there already stays where it is; the release would not be of the commit it says."""
+        if not commit:
+            return
+        ref = quote(f"tags/{tag}", safe="")
+        answer = self._ask("GET", self._repo(f"commits/{ref}"), fine=(200, 404, 409, 422))
+        if answer.status != 200:
+            return
+        sha = self._talk.decoded(answer, _Commit).sha
+        if not sha.startswith(commit):
+            raise naming.other_commit(tag, sha, commit, self.url)
+
+    def _told(self, release: _Release) -> HostedRelease:
+        assets = release.assets
+        if len(assets) >= _KNOWN_ALL:
+            assets = self._assets(release.id)
+        return HostedRelease(
+            tag=release.tag_name,
+            draft=release.draft,
+            assets=[_hosted(a) for a in assets if a.state == "uploaded"],
+            title=release.name or "",
+            notes=release.body or "",
+            page=release.html_url,
+            key=str(release.id),
+        )
+
+    def _assets(self, release: int) -> list[_Asset]:
+        found: list[_Asset] = []
+        for page in range(1, _MOST_PAGES + 1):
+            url = f"{self._repo(f'releases/{release}/assets')}?per_page={_PAGE}&page={page}"
+            part = self._talk.decoded(self._ask("GET", url), list[_Asset])
+            found += part
+            if len(part) < _PAGE:
+                break
+        return found
+
+    def _release(self, answer: Answer) -> _Release:
+        return self._talk.decoded(answer, _Release)
+
+    def _repo_path(self, rest: str) -> str:
+        return f"/repos/{self._at.path}/{rest}"
+
+    def _repo(self, rest: str) -> str:
+        return self._api + self._repo_path(rest)
+
+    def _ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        fine: tuple[int, ...] = (200,),
+        repeat: bool = True,
+    ) -> Answer:
+        heads = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": _API, **(headers or {})}
+        return self._talk.ask(method, url, body=body, headers=heads, fine=fine, repeat=repeat)
+
+
+class _Commit(msgspec.Struct, frozen=True):
+    sha: str
+
+
+class _Look:
+    """What is at GitHub under the name of a file that is being sent."""
+
+    def __init__(self, host: GitHubHost, release: HostedRelease, file: Sending) -> None:
+        self._host = host
+        self._release = release
+        self._file = file
+
+    def made(self, answer: Answer) -> HostedAsset | None:
+        """What an answer says was made; None if there is something of this name already."""
+        if answer.status == 201:
+            made = self._host.hosted(answer)
+            if (made.name, made.size) != (self._file.name, self._file.size) or made.sha256 not in (
+                None,
+                self._file.sha256,
+            ):
+                self._host.drop(self._release, made)
+                raise Corrupt(
+                    f"{self._file.name} arrived damaged, and was removed again",
+                    where=self._host.url,
+                    next="try again",
+                )
+            return made
+        if answer.status == 422 and b"already_exists" in answer.data:
+            return None
+        raise self.refused(answer)
+
+    def there(self) -> HostedAsset | None:
+        """The whole asset of this name and these bytes; what arrived in part is removed. Raises Conflict."""
+        for asset in self._host.assets(self._release):
+            if asset.name != self._file.name:
+                continue
+            hosted = _hosted(asset)
+            if asset.state != "uploaded":
+                self._host.drop(self._release, hosted)
+                continue
+            return self.same(hosted)
+        return None
+
+    def same(self, there: HostedAsset) -> HostedAsset:
+        """The asset, if it has the file's bytes. Raises Conflict."""
+        if there.size != self._file.size or self._host.digest_of(self._release, there) != self._file.sha256:
+            raise Conflict(
+                self._file.name,
+                where=self._host.url,
+                next="the same version has the same bytes: make a new one",
+            )
+        return there
+
+    def refused(self, answer: Answer) -> RoteError:
+        """The error that an answer means."""
+        return self._host.refused(answer)
+
+
+def _hosted(asset: _Asset) -> HostedAsset:
+    kind, _, digest = (asset.digest or "").partition(":")
+    known = kind == "sha256" and len(digest) == 64
+    return HostedAsset(asset.name, asset.size, digest.lower() if known else None, str(asset.id))
+
+
+def _interfaces(at: ForgeAddress) -> tuple[str, str]:
+    """The addresses of the interface and of the one for uploads: they follow from the server's, and are not taken from
+    what a server says, so that the token goes nowhere else."""
+    host = at.host
+    if host == "github.com" or host.endswith(".ghe.com"):
+        return f"https://api.{host}", f"https://uploads.{host}"
+    return f"{at.server}/api/v3", f"{at.server}/api/uploads"

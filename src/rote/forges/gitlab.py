@@ -1,0 +1,372 @@
+"""GitLab Releases: the files lie in the project's package registry, and the release's page links to them
+(https://docs.gitlab.com/api/releases, https://docs.gitlab.com/user/packages/generic_packages).
+
+GitLab has no drafts. Files without a release are one: a package that a marker was put into first, so that it is there
+before its files are; it is found by who has a token, and shown by no release page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from urllib.parse import quote
+
+import msgspec
+
+from rote.errors import Conflict, Corrupt, Missing, Refused, RoteError
+from rote.forges import naming
+from rote.forges.address import ForgeAddress
+from rote.forges.channel import ChannelPages
+from rote.forges.packages import Marker, Package, PackageFile, Packages, hosted
+from rote.forges.reading import Reader
+from rote.forges.sending import delivered
+from rote.forges.talk import Patience, Talk
+from rote.forges.tokens import Token, hint
+from rote.forges.vendor import Answer, Vendor
+from rote.forges.wire import Wire
+from rote.hosting import HostedAsset, HostedRelease, Sending, Told
+from rote.ids import shown
+from rote.ports import Clock
+
+LARGEST = (2 << 30) - 1
+"""gitlab.com takes 5 GiB, other servers what their administrators say; smaller parts lose less when a line breaks."""
+_MOST_PAGES = 100
+_LONG_AGO = "2000-01-01T00:00:00Z"
+"""When channels say that they were released, so that none is ever the latest."""
+_SCOPE = "the scope `api` and the role Developer (a job's own token: that the project's settings allow it)"
+_LINK_PATH = re.compile(r"/(?:[-.\w]+/?)*[\da-zA-Z]+\Z", re.ASCII)
+
+
+class _Links(msgspec.Struct, frozen=True):
+    self: str = ""
+
+
+class _Release(msgspec.Struct, frozen=True):
+    tag_name: str
+    name: str | None = None
+    description: str | None = None
+    upcoming_release: bool = False
+    links: _Links = msgspec.field(name="_links", default_factory=_Links)
+
+
+class _Project(msgspec.Struct, frozen=True):
+    id: int
+    default_branch: str | None = None
+
+
+class _Commit(msgspec.Struct, frozen=True):
+    id: str
+
+
+class _Tag(msgspec.Struct, frozen=True):
+    commit: _Commit
+
+
+class GitLabHost:
+    """A hosting.ReleaseHost: the releases of one project. Safe to share between threads."""
+
+    def __init__(
+        self,
+        at: ForgeAddress,
+        *,
+        clock: Clock,
+        environ: Mapping[str, str],
+        token: Token | None = None,
+        wire: Wire | None = None,
+        patience: Patience | None = None,
+        largest: int = LARGEST,
+    ) -> None:
+        """`environ` says only what to type for a token; `token` is what is used."""
+        self._at = at
+        self._largest = largest
+        self._project_url = f"{at.server}/api/v4/projects/{quote(at.path, safe='')}"
+        vendor = Vendor(
+            name="GitLab" if at.at_home else at.host,
+            where=at.text,
+            missing=hint(at, environ),
+            scope=_SCOPE,
+            token=token,
+        )
+        self._talk = Talk(wire or Wire(), clock, vendor, patience or Patience())
+        self._reader = Reader(self._talk)
+        self.packages = Packages(self._talk, self._project_url, self._look)
+        self._channels = ChannelPages(self, at.text)
+
+    @property
+    def url(self) -> str:
+        """The project's address."""
+        return self._at.text
+
+    @property
+    def largest(self) -> int:
+        """Bytes that one asset may have."""
+        return self._largest
+
+    def asset_name(self, path: str) -> str:
+        """The name of the package file that holds the file of this path."""
+        return naming.asset(path)
+
+    def find(self, tag: str) -> HostedRelease | None:
+        """The release of this tag with the files of its package; a draft only with a token."""
+        release = self._release_of(naming.tag(tag))
+        if release is None and self._talk.token is None:
+            return None
+        package = self.packages.find(tag)
+        if release is None and package is None:
+            return None
+        return self._told(tag, release, package)
+
+    def latest(self) -> HostedRelease | None:
+        """The release with the newest date that is neither a channel nor still to come."""
+        for page in range(1, _MOST_PAGES + 1):
+            answer = self._ask("GET", f"releases?order_by=released_at&sort=desc&per_page=20&page={page}")
+            releases = self._talk.decoded(answer, list[_Release])
+            for release in releases:
+                if not release.upcoming_release and not naming.is_channel(release.tag_name):
+                    tag = release.tag_name
+                    return self._told(tag, release, self.packages.find(tag))
+            if len(releases) < 20:
+                break
+        return None
+
+    def begin(self, tag: str, *, title: str, notes: str, commit: str | None = None) -> HostedRelease:
+        """The draft with this tag, made if there is none. Raises Conflict if the release is there already; Refused if
+        the tag is there and names another commit."""
+        if self._release_of(naming.tag(tag)) is not None:
+            raise Conflict(
+                tag, where=self.url, next="a version that is published does not change: make a new one"
+            )
+        package = self.packages.find(tag)
+        if package is None:
+            self._check_tag(tag, commit)
+            marker = msgspec.json.encode(Marker(title, commit))
+            sha = hashlib.sha256(marker).hexdigest()
+            draft = HostedRelease(tag=tag, draft=True, title=title, notes=notes)
+            self.send(draft, Sending(naming.DRAFT, len(marker), sha, lambda start: iter([marker[start:]])))
+            package = self.packages.find(tag)
+            if package is None:
+                raise Corrupt(
+                    "GitLab took a file, and does not list its package", where=self.url, next="try again"
+                )
+        return msgspec.structs.replace(self._told(tag, None, package), title=title, notes=notes)
+
+    def send(self, release: HostedRelease, file: Sending) -> HostedAsset:
+        """Upload one file to the package, and compare what GitLab says of it. Raises Conflict, Refused, Corrupt,
+        StoreUnavailable."""
+        if file.size > self._largest:
+            raise Refused(
+                f"{file.name} has {file.size} bytes; {self._largest} are taken at most", where=self.url
+            )
+        look = _Look(self, release, file)
+        there = look.there() if file.name != naming.DRAFT else None
+        if there is not None:
+            return there
+        url = f"{self.packages.url(release.tag, file.name)}?select=package_file"
+        return delivered(self._talk, "PUT", url, file, look)
+
+    def drop(self, release: HostedRelease, asset: HostedAsset) -> None:
+        """Remove a file of the package, whichever copies there are of it. Raises Refused for a token that may not
+        delete."""
+        package = self.packages.find(release.tag)
+        for file in self.packages.files(package) if package else []:
+            if file.file_name == asset.name:
+                url = f"packages/{package.id}/package_files/{file.id}" if package else ""
+                self._ask("DELETE", url, fine=(204, 404))
+
+    def finish(self, release: HostedRelease, *, notes: str) -> HostedRelease:
+        """Make the release, with a link to each file. Raises Refused where GitLab does not make the tag."""
+        there = self._release_of(release.tag)
+        package = self.packages.find(release.tag)
+        if there is None:
+            if package is None:
+                raise Missing(
+                    f"there is no draft of {shown(release.tag)}", where=self.url, next="publish it again"
+                )
+            marker = self.packages.marker(release.tag)
+            body = {
+                "tag_name": release.tag,
+                "name": release.title or marker.title or release.tag,
+                "description": notes,
+                "ref": marker.commit or self._branch(),
+                "assets": {"links": [self._link(release.tag, a.name) for a in self.packages.assets(package)]},
+            }
+            answer = self._ask("POST", "releases", body=body, fine=(201, 409), repeat=False)
+            there = self._release_of(release.tag) if answer.status == 409 else self._decoded(answer)
+        return self._told(release.tag, there, package)
+
+    def read(
+        self, release: HostedRelease, asset: HostedAsset, start: int = 0, length: int | None = None
+    ) -> Iterator[bytes]:
+        """The bytes of a file of the package."""
+        return self._reader.read(
+            self.packages.url(release.tag, asset.name), asset.name, asset.size, start, length
+        )
+
+    def channel(self, model: str, alias: str, etag: str | None = None) -> Told | None:
+        """The channel document, in one request."""
+        return self._channels.read(model, alias, etag)
+
+    def move(self, model: str, alias: str, document: bytes, after: Told | None) -> Told:
+        """Put a channel document. Raises Conflict, Refused, StoreUnavailable."""
+        return self._channels.move(model, alias, document, after)
+
+    def page(self, tag: str, headers: Mapping[str, str]) -> Answer:
+        """A channel's release."""
+        answer = self._ask("GET", f"releases/{quote(tag, safe='')}", headers=headers, fine=(200, 304, 404))
+        self._check_project(answer)
+        return answer
+
+    def description(self, answer: Answer) -> str:
+        """What a release says of itself."""
+        return self._decoded(answer).description or ""
+
+    def make(self, tag: str, title: str, text: str) -> bool:
+        """Make a channel's release, dated so that it is never the latest."""
+        body = {
+            "tag_name": tag,
+            "name": title,
+            "description": text,
+            "ref": self._branch(),
+            "released_at": _LONG_AGO,
+        }
+        return self._ask("POST", "releases", body=body, fine=(201, 409), repeat=False).status == 201
+
+    def edit(self, answer: Answer, text: str) -> None:
+        """Change a channel's release."""
+        tag = quote(self._decoded(answer).tag_name, safe="")
+        self._ask("PUT", f"releases/{tag}", body={"description": text})
+
+    def uploaded(self, answer: Answer) -> HostedAsset:
+        """The file that an upload made."""
+        return hosted(self._talk.decoded(answer, PackageFile))
+
+    def digest_of(self, release: HostedRelease, asset: HostedAsset) -> str:
+        """SHA-256 of a file: what GitLab says, or, where it says nothing, of its bytes."""
+        if asset.sha256 is not None:
+            return asset.sha256
+        sha = hashlib.sha256()
+        for part in self.read(release, asset):
+            sha.update(part)
+        return sha.hexdigest()
+
+    def refused(self, answer: Answer) -> RoteError:
+        """The error that an answer means."""
+        return self._talk.vendor.refused(answer)
+
+    def _release_of(self, tag: str) -> _Release | None:
+        answer = self._ask("GET", f"releases/{quote(tag, safe='')}", fine=(200, 404))
+        self._check_project(answer)
+        if answer.status == 404:
+            return None
+        release = self._decoded(answer)
+        if release.tag_name != tag:
+            raise Corrupt(
+                f"GitLab gave the release {shown(release.tag_name)} for {shown(tag)}", where=self.url
+            )
+        return release
+
+    def _check_project(self, answer: Answer) -> None:
+        """A missing release and a missing project both answer 404; what is said with it tells them apart."""
+        if answer.status == 404 and b"project" in answer.data[:4096].lower():
+            raise self._talk.vendor.refused(answer)
+
+    def _told(self, tag: str, release: _Release | None, package: Package | None) -> HostedRelease:
+        return HostedRelease(
+            tag=tag,
+            draft=release is None,
+            assets=self.packages.assets(package) if package else [],
+            title=(release.name or "") if release else "",
+            notes=(release.description or "") if release else "",
+            page=(release.links.self or f"{self._at.page}/-/releases/{quote(tag, safe='')}")
+            if release
+            else "",
+            key=str(package.id) if package else "",
+        )
+
+    def _check_tag(self, tag: str, commit: str | None) -> None:
+        """A tag that is there already stays where it is; the release would not be of the commit it says."""
+        if not commit:
+            return
+        answer = self._ask("GET", f"repository/tags/{quote(tag, safe='')}", fine=(200, 403, 404))
+        if answer.status != 200:
+            return
+        sha = self._talk.decoded(answer, _Tag).commit.id
+        if not sha.startswith(commit):
+            raise naming.other_commit(tag, sha, commit, self.url)
+
+    def _look(self, rest: str) -> Answer:
+        answer = self._ask("GET", rest, fine=(200, 404))
+        self._check_project(answer)
+        return answer
+
+    def _branch(self) -> str:
+        project = self._talk.decoded(self._ask("GET", ""), _Project)
+        if not project.default_branch:
+            raise Refused(
+                "the project has no commit yet, and a release needs one",
+                where=self.url,
+                next="git push, then again",
+            )
+        return project.default_branch
+
+    def _link(self, tag: str, name: str) -> dict[str, str]:
+        link = {"name": name, "url": self.packages.url(tag, name), "link_type": "package"}
+        if _LINK_PATH.match(f"/{name}"):
+            link["direct_asset_path"] = f"/{name}"
+        return link
+
+    def _decoded(self, answer: Answer) -> _Release:
+        return self._talk.decoded(answer, _Release)
+
+    def _ask(
+        self,
+        method: str,
+        rest: str,
+        *,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        fine: tuple[int, ...] = (200,),
+        repeat: bool = True,
+    ) -> Answer:
+        url = f"{self._project_url}/{rest}" if rest else self._project_url
+        return self._talk.ask(method, url, body=body, headers=headers, fine=fine, repeat=repeat)
+
+
+class _Look:
+    """What is at GitLab under the name of a file that is being sent."""
+
+    def __init__(self, host: GitLabHost, release: HostedRelease, file: Sending) -> None:
+        self._host = host
+        self._release = release
+        self._file = file
+
+    def made(self, answer: Answer) -> HostedAsset | None:
+        """What an answer says was made; None if there is something of this name already."""
+        if answer.status in (200, 201):
+            made = self._host.uploaded(answer)
+            if (made.name, made.size) != (self._file.name, self._file.size) or made.sha256 not in (
+                None,
+                self._file.sha256,
+            ):
+                self._host.drop(self._release, made)
+                raise Corrupt(
+                    f"{self._file.name} arrived damaged, and was removed again",
+                    where=self._host.url,
+                    next="try again",
+                )
+            return made
+        if answer.status in (400, 403, 409) and b"uplicate" in answer.data:
+            return None
+        raise self._host.refused(answer)
+
+    def there(self) -> HostedAsset | None:
+        """The file of this name, if it has these bytes. Raises Conflict."""
+        found = self._host.packages.there(self._release.tag, self._file.name)
+        if found is None:
+            return None
+        if found.size == self._file.size and self._host.digest_of(self._release, found) == self._file.sha256:
+            return found
+        raise Conflict(
+            self._file.name, where=self._host.url, next="the same version has the same bytes: make a new one"
+        )

@@ -1,0 +1,69 @@
+"""What may be called what at a forge: tags, and the names of assets."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from rote import versions
+from rote.errors import BadName, Refused
+from rote.ids import shown
+from rote.publication import MANIFEST
+
+DRAFT = "rote-draft.json"
+"""What marks a draft where a forge has none: an asset that is never shown."""
+_LONGEST_TAG = 200
+_LONGEST_ASSET = 200
+# https://git-scm.com/docs/git-check-ref-format, and what a shell or an address bar would stumble over
+_NOT_IN_TAGS = re.compile(r"[\x00-\x20\x7f~^:?*\[\\\"'`$<>|;&(){}!%]|\.\.|@\{|//|/\.|\.lock(?:/|$)")
+_OURS = frozenset([MANIFEST, DRAFT])
+_PLAIN = re.compile(r"[A-Za-z0-9._+-]")
+
+
+def tag(text: str) -> str:
+    """A tag that git takes and that means nothing to a shell. Raises BadName."""
+    bad = (
+        not text
+        or len(text) > _LONGEST_TAG
+        or not text.isprintable()
+        or text[0] in "-./@"
+        or text[-1] in "./"
+        or _NOT_IN_TAGS.search(text)
+    )
+    if bad:
+        raise BadName(
+            f"not a tag that a release can have: {shown(text)}",
+            next="a tag is such as v1.2.0 or keyboard@v1.2.0: letters, digits, '.', '_', '-', '+', '@', '#', '/'",
+        )
+    return text
+
+
+def is_channel(text: str) -> bool:
+    """Whether a tag is that of a channel: an alias after the `@`, not a version."""
+    model, at, rest = text.rpartition("@")
+    return bool(at and model) and versions.is_alias(rest) and not re.match(r"v\d", rest)
+
+
+def asset(path: str) -> str:
+    """The name that an asset of this path has: what the forges would change themselves is changed beforehand, alike at
+    both; a folder's `/` becomes `__`."""
+    name = "".join(c if _PLAIN.match(c) else "__" if c == "/" else "_" for c in path)
+    if name.startswith(".") or name in _OURS:
+        name = "_" + name
+    if name.endswith("."):
+        name += "_"
+    if len(name) > _LONGEST_ASSET:
+        mark = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        name = f"{name[: _LONGEST_ASSET - 50]}-{mark}-{name[-32:]}"
+    return name
+
+
+def other_commit(tag: str, there: str, wanted: str, where: str) -> Refused:
+    """The tag exists, and means another commit than the version says."""
+    return Refused(
+        f"the tag {shown(tag)} is there already, at commit {shown(there[:12])}; "
+        f"the version is of commit {shown(wanted[:12])}",
+        where=where,
+        safe="nothing was published",
+        next="release another version; or, if the tag is a mistake, delete it there",
+    )

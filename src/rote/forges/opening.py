@@ -1,0 +1,30 @@
+"""From a forge's address to its adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rote.forges import address, tokens
+from rote.forges.github import LARGEST, GitHubHost
+from rote.forges.gitlab import GitLabHost
+from rote.forges.talk import Patience
+from rote.ports import Clock
+
+
+def host(
+    text: str,
+    *,
+    clock: Clock,
+    environ: Mapping[str, str],
+    token: str | None = None,
+    patience: Patience | None = None,
+    largest: int | None = None,
+) -> GitHubHost | GitLabHost:
+    """The releases at `github:owner/repo`, `gitlab:group/project` or `KIND:https://HOST/PATH`. `token` is for this very
+    server; without one it is looked for (docs/publishing.md). `largest` is the most bytes of one asset, where that is
+    less than the forge takes. Nothing is asked yet. Raises UsageError."""
+    at = address.parse(text)
+    kind = GitHubHost if at.kind == address.GITHUB else GitLabHost
+    made = tokens.given(at, token) if token is not None else tokens.found(at, environ)
+    most = LARGEST if largest is None else min(largest, LARGEST)
+    return kind(at, clock=clock, environ=environ, token=made, patience=patience, largest=most)

@@ -1,0 +1,91 @@
+"""Sending one file to a forge until it is there whole: before it is sent again, what was lost is looked for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Protocol
+
+from rote.errors import Changed, StoreUnavailable
+from rote.forges.talk import Talk
+from rote.forges.vendor import Answer
+from rote.forges.wire import Cut
+from rote.hosting import HostedAsset, Sending
+from rote.ids import shown
+
+OCTETS = "application/octet-stream"
+
+
+class Look(Protocol):
+    """What a forge has under the name of the file that is being sent."""
+
+    def made(self, answer: Answer) -> HostedAsset | None:
+        """What an answer says was made; None if there is something of this name already. Raises what it refuses."""
+
+    def there(self) -> HostedAsset | None:
+        """What is there, if it is these very bytes; what arrived in part is removed. Raises Conflict."""
+
+
+def delivered(talk: Talk, method: str, url: str, file: Sending, look: Look) -> HostedAsset:
+    """Send the file, as often as the forge's patience allows. Raises Conflict, Refused, StoreUnavailable, Corrupt, and
+    what reading the file raises."""
+
+    def once() -> _Sent:
+        try:
+            answer = talk.send(method, url, lambda: _read(file), file.size, OCTETS)
+        except Cut as e:
+            if e.trust or not e.known:
+                raise
+            found = look.there()
+            if found is None:
+                raise
+            return _Sent(found)
+        if answer.status in (500, 502, 503, 504):
+            found = look.there()  # a forge that failed behind its gateway may have the file, or half of it
+            return _Sent(found, answer if found is None else None)
+        return _Sent(None, answer)
+
+    for _ in range(3):
+        sent = talk.patiently(once, repeat=True)
+        made = sent.made or (look.made(sent.answer) if sent.answer is not None else None) or look.there()
+        if made is not None:
+            return made
+    raise StoreUnavailable(
+        f"{talk.vendor.name} says that {file.name} is there, and does not list it",
+        where=talk.vendor.where,
+        next="try again in a minute",
+    )
+
+
+class _Sent:
+    """The outcome of one try, with what `Talk.patiently` looks at."""
+
+    def __init__(self, made: HostedAsset | None, answer: Answer | None = None) -> None:
+        self.made = made
+        self.answer = answer
+        self.status = answer.status if answer is not None else 200
+        self.headers = dict(answer.headers) if answer is not None else {}
+
+
+def _read(file: Sending) -> Iterator[bytes]:
+    """The file's bytes, if they are what was said: the last piece goes only when all of them are known to be right, so
+    that a file that changed meanwhile never arrives whole. Raises Changed."""
+    sha = hashlib.sha256()
+    size = 0
+    held = b""
+    for piece in file.read(0):
+        if not piece:
+            continue
+        if held:
+            yield held
+        held = bytes(piece)
+        sha.update(held)
+        size += len(held)
+        if size > file.size:
+            break
+    if (size, sha.hexdigest()) != (file.size, file.sha256):
+        raise Changed(
+            f"{shown(file.name)} is not what it was when it was looked at", next="do the same again"
+        )
+    if held:
+        yield held
