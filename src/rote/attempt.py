@@ -15,13 +15,17 @@ from rote.ids import RunId, StageKey
 from rote.outcomes import done, failed, starts_of
 from rote.pipeline import Stage
 from rote.ports import Executor, Process, Progress
-from rote.record import Found, StageOutcome
+from rote.record import Compared, Found, Result, StageOutcome
+from rote.redoing import compared, told
 from rote.sightings import short
 from rote.stagekey import Inputs
 from rote.stagework import Done, Stagework, label_of
 from rote.trying import Trying
 from rote.underway import Underway
 from rote.watching import Findings, Watch, Watching, undeclared
+
+_TOLD = 3
+"""Of what a stage made otherwise than before, so many are named."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +40,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     slot: StageKey | None = None
     """What stands for the files as they are when it begins (`Match.slot`)."""
     replace: bool = False
+    former: Result | None = None
+    """The result that it has already, to be compared with."""
     gpus: tuple[str, ...] = ()
     """The GPUs that it may use."""
 
@@ -128,6 +134,7 @@ class Attempts:
             undeclared=findings.undeclared,
             attempts=trying.attempts,
             starts=starts_of(task.inputs),
+            compared=self._compared(stage, task.former, left),
         )
         return Ended(stage, outcome, item=item)
 
@@ -177,6 +184,18 @@ class Attempts:
         if stage.strict and findings.undeclared:
             raise undeclared(stage, findings.undeclared)
         return findings
+
+    def _compared(self, stage: Stage, former: Result | None, left: Done) -> Compared | msgspec.UnsetType:
+        if former is None:
+            return msgspec.UNSET
+        found = compared(self._work.data, former, left)
+        if not found.differing:
+            self._progress.say(f"{stage.name}: made the same as in run {former.run}")
+        else:
+            more = f", and {found.differing - _TOLD} more" if found.differing > _TOLD else ""
+            what = "; ".join(told(one) for one in found.first[:_TOLD])
+            self._progress.say(f"{stage.name}: made something else than in run {former.run}: {what}{more}")
+        return found
 
     def _say_found(self, stage: Stage, findings: Findings) -> None:
         if findings.undeclared:

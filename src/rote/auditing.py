@@ -8,11 +8,9 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
-from typing import Any
 
 import msgspec
 
-from rote.data import HERE
 from rote.errors import RoteError, UsageError
 from rote.executors.local import LocalExecutor
 from rote.graph import stage_of
@@ -21,21 +19,14 @@ from rote.operating import Operating
 from rote.outcomes import text_of
 from rote.pipeline import Stage
 from rote.ports import Process
-from rote.record import Result
-from rote.snapshot import FILE, SnapshotRef
+from rote.record import Differing, Result
+from rote.redoing import differences
+from rote.snapshot import SnapshotRef
 from rote.stagework import Done
 from rote.wiring import Wiring
 
 SAME, DIFFERS, FAILED = "same", "differs", "failed"
 _OWN = frozenset([".git", ".rote", "__pycache__", "node_modules"])
-
-
-class Difference(msgspec.Struct, frozen=True):
-    """What was made otherwise: a file of an out (`path`), or a metric (`path:key`) with both values."""
-
-    name: str
-    was: Any = None
-    now: Any = None
 
 
 class Audited(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +37,7 @@ class Audited(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str
     run: RunId
     """The run that made the result."""
-    differences: list[Difference] = []
+    differences: list[Differing] = []
     why: str = ""
 
 
@@ -87,14 +78,14 @@ class Auditing:
                 root = os.path.realpath(folder)
                 other = self._laid(root, stage, result, made)
                 left = self._done(other, stage)
-                differences = [*self._outs(other, result, left), *_metrics(result.metrics, left.metrics)]
+                found = differences(other.data, result, left)
         except (RoteError, OSError) as e:
             why = text_of(e) if isinstance(e, RoteError) else f"{e.filename}: {e.strerror}"
             return Audited(stage=stage.name, verdict=FAILED, run=result.run, why=why)
         finally:
             self._w.progress.step()
-        verdict = DIFFERS if differences else SAME
-        return Audited(stage=stage.name, verdict=verdict, run=result.run, differences=differences)
+        verdict = DIFFERS if found else SAME
+        return Audited(stage=stage.name, verdict=verdict, run=result.run, differences=found)
 
     # ---- elsewhere ---------------------------------------------------------------------------------------------
 
@@ -136,31 +127,6 @@ class Auditing:
             finally:
                 for each in process:
                     each.stop(0)
-
-    # ---- comparing ---------------------------------------------------------------------------------------------
-
-    def _outs(self, other: Wiring, result: Result, left: Done) -> Iterable[Difference]:
-        for path, ref in result.outs.items():
-            if left.ids[path] != ref.id:
-                changed = other.data.changes(path, ref, HERE).changes()
-                names = [path if change.path == FILE else f"{path}/{change.path}" for change in changed]
-                yield from (Difference(name) for name in names or [path])
-
-
-def _metrics(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[Difference]:
-    old, new = dict(_flat(was)), dict(_flat(now))
-    for name in dict.fromkeys([*old, *new]):
-        if old.get(name) != new.get(name):
-            yield Difference(name, old.get(name), new.get(name))
-
-
-def _flat(values: Mapping[str, Any], above: str = "", joint: str = ":") -> Iterable[tuple[str, Any]]:
-    for key, value in values.items():
-        name = f"{above}{key}"
-        if isinstance(value, Mapping):
-            yield from _flat(value, name + joint, ".")
-        else:
-            yield name, value
 
 
 def _walked(root: str) -> Iterable[str]:

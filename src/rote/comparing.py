@@ -72,6 +72,8 @@ def _facts(run: Run) -> Iterator[tuple[str, Any]]:
     yield "commit", run.commit.id
     yield "branch", run.commit.branch
     yield "dirty", run.commit.dirty
+    if run.smoke:
+        yield "smoke", True
     if run.error:
         yield "error", run.error
     for tag, text in sorted(run.tags.items()):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rote import config, executors
+from rote import config, executors, smoking
 from rote.attempt import Companion
 from rote.committing import Item
 from rote.completeness import FOLDER, RESUMED
@@ -33,6 +33,7 @@ from rote.record import Request, Result, Run
 from rote.results import LastResults
 from rote.runner import Parts, Runner
 from rote.runrecord import Begun, RunOutcome
+from rote.smoking import SMOKE
 from rote.stagework import Stagework
 from rote.watching import Watching
 from rote.wiring import Wiring
@@ -58,6 +59,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """Who gets the log of a run that is waited for."""
     cold: bool = False
     """Whether stages begin from nothing that would go on from a model or an earlier result."""
+    smoke: bool = False
+    """Whether it is a trial with less, whose results are never those of another run."""
+    rev: str = ""
+    """The commit of the working tree, if that was made for this run."""
 
 
 class Operating:
@@ -87,9 +92,15 @@ class Operating:
                 next="describe one: stages: {train: {cmd: python train.py, deps: [train.py], outs: [model.bin]}}",
             )
         self._bury()
-        asked = Request(targets=list(targets), jobs=jobs, force=force, keep_going=keep_going)
-        parsed = overriding.parse(overrides)
+        asked = Request(
+            targets=list(targets),
+            jobs=jobs,
+            force=force,
+            keep_going=keep_going,
+            rev=terms.rev or msgspec.UNSET,
+        )
         overriding.restore(self._w.root)
+        parsed = self._parsed(overrides, terms.smoke)
         pipeline = self._overridden(parsed)
         if self._w.dvc:
             self._w.dvc.keep_out_of_git()
@@ -101,7 +112,7 @@ class Operating:
             attach=terms.attach,
             follow=lambda run, stage: Controlling(self._w).follow(run, stage),
         )
-        warming = self._warming(pipeline, cold=terms.cold)
+        warming = self._warming(pipeline, cold=terms.cold, smoke=terms.smoke)
         with (
             overriding.overridden(self._w.root, pipeline, parsed) as values,
             closing(LocalExecutor()) as executor,
@@ -109,7 +120,7 @@ class Operating:
         ):
             parts = Parts(
                 pipeline=_strict(pipeline) if strict else pipeline,
-                work=self._work(values, warming),
+                work=self._work(values, warming, smoke=terms.smoke),
                 executor=executor,
                 matching=self._w.matching,
                 transactions=self._w.transactions,
@@ -126,6 +137,7 @@ class Operating:
                 joining=joining,
                 done=lambda item: self._saved(pipeline, item, joining),
                 watching=self.watching(),
+                followed=terms.begun is not None,
                 taking=self._w.dvc.taking if self._w.dvc else None,
             )
             refuse(
@@ -184,6 +196,13 @@ class Operating:
             taking=dvc.taking if dvc else None, absent=dvc.absent() if dvc else {},
         )  # fmt: skip
 
+    def _parsed(self, overrides: Sequence[str], smoke: bool) -> list[Override]:
+        """What was typed, and in a smoke run what the stages say besides."""
+        parsed = overriding.parse(overrides)
+        if not smoke:
+            return parsed
+        return smoking.joined(params.of(self._w.root, self._w.pipeline), self._w.pipeline.stages, parsed)
+
     def _overridden(self, overrides: Sequence[Override]) -> Pipeline:
         """The pipeline as it is with the overrides: templates may name what they change."""
         pipeline = self._w.pipeline
@@ -194,13 +213,13 @@ class Operating:
             return pipeline
         return config.load(self._w.root, instead=changed)
 
-    def _work(self, values: Values, warming: Warming | None) -> Stagework:
+    def _work(self, values: Values, warming: Warming | None, *, smoke: bool = False) -> Stagework:
         return Stagework(
-            self._w.workspace, self._w.data, values=values, environment=_environment(), decode=_decode,
-            files=self._w.files, python=self._python, warmed=warming.warmed if warming else None,
+            self._w.workspace, self._w.data, values=values, environment=_environment(smoke), decode=_decode,
+            files=self._w.files, python=self._python, warmed=warming.warmed if warming else None, smoke=smoke,
         )  # fmt: skip
 
-    def _warming(self, pipeline: Pipeline, *, cold: bool = False) -> Warming | None:
+    def _warming(self, pipeline: Pipeline, *, cold: bool = False, smoke: bool = False) -> Warming | None:
         """The warm starts of the pipeline, if it has any."""
         if not any(stage.warm for stage in pipeline.stages.values()):
             return None
@@ -210,7 +229,7 @@ class Operating:
 
         return Warming(
             self._w.store, self._w.snapshots, self._w.registry, self._w.results.get,
-            landing=Folder, remove=delete, project=same_project(self._w.git.origin() or self._w.root),
+            landing=Folder, remove=delete, project=same_project(self._w.project) + (" smoke" if smoke else ""),
             folder=os.path.join(self._w.root, ".rote", "starts"),
             commit=lambda: self._w.git.commit().id or "",
             cold=cold,
@@ -247,7 +266,7 @@ class Operating:
             began=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._w.clock.now())),
             by=self._w.by,
             command=command,
-            project=self._w.git.origin() or self._w.root,
+            project=self._w.project,
             commit=self._w.git.commit(),
             host=self._w.host,
             params={file: dict(content) for file, content in values.items()},
@@ -255,6 +274,7 @@ class Operating:
             tags=dict(tags),
             asked=asked,
             resumes=terms.resumes.id if terms.resumes else None,
+            smoke=terms.smoke or msgspec.UNSET,
         )
 
     @property
@@ -292,9 +312,10 @@ def _begun(begun: Begun, terms: Terms) -> None:
         terms.begun(begun.run, lambda data: begun.recorder.log("", data))
 
 
-def _environment() -> Mapping[str, str]:
+def _environment(smoke: bool) -> Mapping[str, str]:
     """What stages are started with: all that rote was, but for what it was told itself as the stage of another rote."""
-    return {name: value for name, value in os.environ.items() if name not in (FOLDER, RESUMED)}
+    own = {name: value for name, value in os.environ.items() if name not in (FOLDER, RESUMED, SMOKE)}
+    return {**own, SMOKE: "1"} if smoke else own
 
 
 def _decode(file: str, data: bytes) -> Mapping[str, Any]:

@@ -130,7 +130,7 @@ def changes(values: Values, overrides: Sequence[Override]) -> list[Change]:
                 override, f"{shown(override.key)} in {file} is a mapping", f"name one of: {_list(below)}"
             )
         for other in found:
-            if other.file == file and _touch(other.place, place):
+            if other.file == file and touch(other.place, place):
                 raise _refused(
                     override, f"{shown(override.key)} in {file} is overridden twice", "say it once"
                 )
@@ -138,7 +138,8 @@ def changes(values: Values, overrides: Sequence[Override]) -> list[Change]:
     return found
 
 
-def _touch(one: Place, two: Place) -> bool:
+def touch(one: Place, two: Place) -> bool:
+    """Whether one of two places is the other, or lies in it."""
     short = min(len(one), len(two))
     return one[:short] == two[:short]
 

@@ -71,6 +71,15 @@ class Retries(msgspec.Struct, frozen=True, kw_only=True):
     on: tuple[int | str, ...] = (75,)
 
 
+class Smoke(msgspec.Struct, frozen=True, kw_only=True):
+    """With what less a stage is content in a smoke run. `params`: KEY or FILE:KEY -> value. `sample`: a dep that no
+    stage makes -> how many of its files (of a single file: its records) are taken, or the path that stands in."""
+
+    params: Mapping[str, Any] = {}
+    sample: Mapping[str, int | str] = {}
+    at: At = At("rote.yaml", 0)
+
+
 class Resources(msgspec.Struct, frozen=True, kw_only=True):
     """What a stage takes of a machine: processors, bytes of memory, GPUs. No number of GPUs: it is not told which it
     sees."""
@@ -117,6 +126,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that one attempt may take."""
     retries: Retries = Retries()
     resources: Resources = Resources()
+    smoke: Smoke | None = None
     desc: str = ""
     at: At = At("rote.yaml", 0)
 

@@ -11,12 +11,12 @@ import msgspec
 from msgspec.structs import replace
 
 from rote.config.settings import Setting
-from rote.errors import BadPath, Missing, Refused, UsageError
+from rote.errors import Missing, Refused, UsageError
 from rote.ids import nearest, shown
 from rote.pipeline import Pipeline
 from rote.pointer import SUFFIX
 from rote.ports import Progress, Silence
-from rote.record import Request, Run
+from rote.record import Run
 from rote.snapshot import FILE, Entry, SnapshotRef
 from rote.wiring import Wiring
 
@@ -258,6 +258,8 @@ class Project:
         keep_going: bool = False,
         strict: bool = False,
         cold: bool = False,
+        smoke: bool = False,
+        rev: str | None = None,
         tags: Mapping[str, str] | None = None,
         wait: bool = True,
         attach: Callable[[bytes], None] | None = None,
@@ -268,22 +270,23 @@ class Project:
         """Run the pipeline, or what `stages` need: only what must run.
 
         `set` holds overrides such as `train.lr=0.1`. `strict`: a stage fails that reads data which it
-        does not name. `cold`: stages begin from nothing that would go on from a model or an earlier result. A stage
-        that fails is in the outcome, not raised. Raises
-        ConfigError, Locked (another run is at work and `wait` is false), StoreError.
+        does not name. `cold`: stages begin from nothing that would go on from a model or an earlier result. `smoke`: a
+        trial in a working tree of its own, with what less the stages say they are content with. `rev`: the commit
+        it names is run in a clean working tree, with the data that it pins. With `force` each outcome says how it
+        compares with the result that was there. A stage that fails is in the outcome, not raised. Raises
+        ConfigError, Locked (another run is at work and `wait` is false), Missing (no such revision), StoreError.
 
         A stage that another run computes on the same store is waited for, and `attach` gets what it writes meanwhile;
         without `wait` it fails. With `deadline` (seconds, `5h30m`, `18:30`) the run is paused in time to be over by
         then. `begun` is called once, with the run and a function that adds to its log, when the run is in the store.
         """
-        from rote.operating import Operating, Terms  # the engine is loaded by what needs it
+        from rote.launching import Launch, Launching  # the engine is loaded by what needs it
 
-        terms = Terms(deadline=self._deadline(deadline), begun=begun, wait=wait, attach=attach, cold=cold)
-        with self._locked(command, wait=wait):
-            return Operating(self._w).run(
-                [self._target(s) for s in stages], overrides=set, jobs=jobs, force=force, keep_going=keep_going,
-                strict=strict, tags=tags or {}, command=command, terms=terms,
-            )  # fmt: skip
+        return Launching(self._w, self._cwd).run(Launch(
+            stages=stages, overrides=set, jobs=jobs, force=force, keep_going=keep_going, strict=strict, cold=cold,
+            smoke=smoke, rev=rev or "", tags=tags or {}, wait=wait, attach=attach, deadline=deadline, begun=begun,
+            command=command,
+        ))  # fmt: skip
 
     def start(
         self,
@@ -295,6 +298,8 @@ class Project:
         keep_going: bool = False,
         strict: bool = False,
         cold: bool = False,
+        smoke: bool = False,
+        rev: str | None = None,
         tags: Mapping[str, str] | None = None,
         deadline: float | str | None = None,
         command: str = "rote.Project.start",
@@ -308,7 +313,7 @@ class Project:
 
         options: dict[str, object] = {"set": list(set), "deadline": self._deadline(deadline)}
         if resumes:
-            if stages or force or keep_going or strict or cold or tags:
+            if stages or force or keep_going or strict or cold or smoke or rev or tags:
                 raise UsageError("a run that goes on with another has its stages, options and tags")
             resumes = self._w.runs.resolve(resumes)
             options["jobs"] = jobs
@@ -319,9 +324,12 @@ class Project:
                 "keep_going": keep_going,
                 "strict": strict,
                 "cold": cold,
+                "smoke": smoke,
+                "rev": rev,
             }
             options |= {"tags": dict(tags or {}), "command": command}
-        self._nobody_at_work()
+        if not smoke and not rev:
+            self._nobody_at_work()
         output = os.path.join(self._w.own, "runs", f"detached-{self._w.clock.token(6)}.out")
         order = Order(
             root=self._w.root, cwd=self._cwd, store=self._w.asked, output=output, resumes=resumes,
@@ -345,20 +353,12 @@ class Project:
         A run whose process was elsewhere is watched for a while before it counts as dead. `set` adds overrides. Raises
         Missing, Locked (the run is under way), Refused (it is finished; a param cannot be brought back), and as `run`.
         """
-        from rote.controlling import Controlling  # only this call needs it
-        from rote.operating import Operating, Terms  # the engine is loaded by what needs it
+        from rote.launching import Launch, Launching  # the engine is loaded by what needs it
 
-        control = Controlling(self._w)
-        former = control.ended(self._w.runs.resolve(run))
-        asked = former.asked or Request(targets=[outcome.stage for outcome in former.stages])
-        terms = Terms(
-            deadline=self._deadline(deadline), resumes=former, chain=control.chain(former), begun=begun
+        launching = Launching(self._w, self._cwd)
+        return launching.run(
+            launching.resumed(run, Launch(overrides=set, wait=wait, deadline=deadline, begun=begun), jobs)
         )
-        with self._locked(former.command, wait=wait):
-            return Operating(self._w).run(
-                asked.targets, overrides=control.overrides(former, set), jobs=jobs or asked.jobs,
-                force=asked.force, keep_going=asked.keep_going, tags=former.tags, command=former.command, terms=terms,
-            )  # fmt: skip
 
     def plan(self, *stages: str, set: Sequence[str] = (), force: bool = False) -> Plan:
         """What `run` would do with each stage, and why. Changes nothing. Raises ConfigError."""
@@ -604,29 +604,17 @@ class Project:
 
     def _newest_run(self, commit: str) -> Run | None:
         """The newest run of a commit; one without uncommitted changes, if there is any."""
-        for where in (f"commit = '{commit}' and dirty = false", f"commit = '{commit}'"):
+        earnest = f"commit = '{commit}' and smoke = false"
+        for where in (f"{earnest} and dirty = false", earnest):
             found = self.runs(where, columns=["id"], limit=1).rows
             if found:
                 return self.show(str(found[0][0]))
         return None
 
     def _target(self, text: str) -> str:
-        """A target as the pipeline names it: a path is relative to where one stands, or else to the project."""
-        stages = self._w.pipeline.stages
-        below = os.path.relpath(self._cwd, self._w.root).replace(os.sep, "/")
-        local = f"{below}:{text}"
-        if local in stages or any(name.startswith(f"{local}@") for name in stages):
-            return local  # whoever stands beside a pipeline file means its stages
-        if text in stages:
-            return text
-        try:
-            path = self._w.workspace.name(text, self._cwd)
-        except BadPath:
-            return text
-        if path in self._w.pipeline.files:
-            return path
-        outs = self._outs()
-        return path if any(path == out or path.startswith(out + "/") for out in outs) else text
+        from rote.launching import target  # as above
+
+        return target(self._w, self._cwd, text)
 
     def _pinned(self, path: str, rev: str | None) -> tuple[SnapshotRef, str]:
         """The snapshot whose pointer pins `path` or a folder above it, and the path inside."""

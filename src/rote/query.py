@@ -33,6 +33,7 @@ FIELDS: dict[str, str] = {
     "host": TEXT,
     "python": TEXT,
     "error": TEXT,
+    "smoke": FLAG,
 }
 """The fields that every run has, and what their values are."""
 GROUPS = ("metrics", "params", "tags")

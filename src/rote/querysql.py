@@ -33,6 +33,7 @@ COLUMNS = {
     "host": "r.host",
     "python": "r.python",
     "error": "r.error",
+    "smoke": "r.smoke",
 }
 """Each field of every run, as a column of the table `run r`."""
 
@@ -103,7 +104,7 @@ class _Writer:
         column = self.value(query.field)
         value = query.value
         if isinstance(value, bool):
-            # the field `dirty` is 0 or 1; among metrics, params and tags a flag is the text true or false
+            # the fields `dirty` and `smoke` are 0 or 1; among metrics, params and tags a flag is the text true or false
             flag = not query.field.group and FIELDS[query.field.key] == FLAG
             value = int(value) if flag else str(value).lower()
         if query.op == "~":

@@ -128,6 +128,23 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     paused: float = 0.0
 
 
+class Differing(msgspec.Struct, frozen=True, kw_only=True):
+    """What was made otherwise than before: a file of an out (`path`), or a metric (`path:key`) with both values."""
+
+    name: str
+    was: Any = None
+    now: Any = None
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """How what a forced stage left compares with the result that was there: the run that made that one, how many files
+    and metrics differ, and the first of them."""
+
+    run: RunId
+    differing: int = 0
+    first: list[Differing] = []
+
+
 class StageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a stage in a run: `outcome` is done | hit | failed | stopped | blocked | frozen."""
 
@@ -148,6 +165,8 @@ class StageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """The attempts before the last one."""
     starts: dict[str, str] = {}
     """Warm start -> the version, or the run, that the stage went on from; empty where there was none."""
+    compared: Compared | msgspec.UnsetType = msgspec.UNSET
+    """Of a stage that was done although it had a result."""
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +199,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int = 1
     force: bool = False
     keep_going: bool = False
+    rev: str | msgspec.UnsetType = msgspec.UNSET
+    """The commit that was run in a working tree of its own."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,6 +227,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     asked: Request | None = None
     resumes: RunId | None = None
     """The run that this one goes on with."""
+    smoke: bool | msgspec.UnsetType = msgspec.UNSET
+    """True for a trial with less: nothing of it can be released."""
 
 
 class Sign(msgspec.Struct, frozen=True, kw_only=True):

@@ -111,6 +111,12 @@ class Releasing:
                 next="rote run",
                 safe="nothing was changed",
             )
+        if run.smoke:
+            raise Refused(
+                f"run {run.id} is a smoke run: what it made came of less, and is never released",
+                next="rote run, then release that",
+                safe="nothing was changed",
+            )
         wanted = str(versions.release(version)) if version else None
         part = bump or "patch"
         if part != deriving.AUTO:

@@ -65,6 +65,9 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     joining: Joining | None = None
     watching: Watching | None = None
     taking: Taking | None = None
+    followed: bool = False
+    """Whether progress goes into the run's log. Otherwise whoever asked for the run tells at its end what became of
+    each stage, and of one that failed no more is told before than that it did, while others go on."""
 
 
 class Runner:
@@ -81,6 +84,7 @@ class Runner:
         self._inline = False
         self._trouble: BaseException | None = None
         self._force = False
+        self._on = False  # after a failure
         self._failed = False
         self._makers: set[RunId] = set()  # of the results that were hit
         self._parked: dict[str, Callable[[], Ended]] = {}  # what is to be done when there is room for it
@@ -110,7 +114,7 @@ class Runner:
         A stage that fails is in the outcome. Raises ConfigError before anything is done, StoreError, and Stopped if
         it was interrupted for the third time.
         """
-        self._force = force
+        self._force, self._on = force, keep_going
         wanted = needs(self._stages)
         order = needed(self._stages, targets)
         self._count = len(order)
@@ -119,7 +123,7 @@ class Runner:
         try:
             with Interrupts(self._interrupted, self._events.descriptor), self._halting.until(deadline):
                 schedule = Schedule(order, wanted, jobs=jobs, room=self._room(order))
-                self._loop(schedule, wanted, keep_going)
+                self._loop(schedule, wanted)
                 for outcome in self._record.saved(self._outcomes):
                     self._note(outcome)
                 return self._record.finish(
@@ -153,9 +157,9 @@ class Runner:
 
     # ---- what runs next ----------------------------------------------------------------------------------------
 
-    def _loop(self, schedule: Schedule, wanted: Mapping[str, tuple[str, ...]], on: bool) -> None:
+    def _loop(self, schedule: Schedule, wanted: Mapping[str, tuple[str, ...]]) -> None:
         while True:
-            while not self._ending(on) and (turn := schedule.next()):
+            while not self._ending() and (turn := schedule.next()):
                 if turn.bad:
                     why = f"needs {', '.join(turn.bad)}"
                     self._settle(schedule, StageOutcome(stage=turn.stage, outcome="blocked", why=why))
@@ -180,8 +184,8 @@ class Runner:
         why = f"needs {', '.join(makers)}" if makers else f"not started after {', '.join(first)} failed"
         return StageOutcome(stage=name, outcome="blocked", why=why)
 
-    def _ending(self, keep_going: bool) -> bool:
-        return bool(self._halting or self._trouble) or (self._failed and not keep_going)
+    def _ending(self) -> bool:
+        return bool(self._halting or self._trouble) or (self._failed and not self._on)
 
     def _begin(self, stage: Stage, schedule: Schedule) -> StageOutcome | None:
         """The outcome if nothing has to be done; otherwise a worker is started, if there is room for it."""
@@ -232,7 +236,8 @@ class Runner:
         )  # fmt: skip
         self._record.begin()
         why = "; ".join(decision.why)
-        return lambda: self._execute(stage, inputs, why, match.slot)
+        former = match.result if self._force else None
+        return lambda: self._execute(stage, inputs, why, match.slot, former=former)
 
     def _check(self, stage: Stage, result: Result) -> None:
         """A strict stage is no hit either, if it read data that it does not name."""
@@ -311,13 +316,20 @@ class Runner:
         )
 
     def _execute(
-        self, stage: Stage, inputs: Inputs, why: str, slot: StageKey | None, *, replace: bool = False
+        self,
+        stage: Stage,
+        inputs: Inputs,
+        why: str,
+        slot: StageKey | None,
+        *,
+        replace: bool = False,
+        former: Result | None = None,
     ) -> Ended:
         begun = self._record.begin()
         task = Task(
             stage=stage, inputs=inputs, run=begun.run.id, why=why,
             log=lambda data: begun.recorder.log(stage.name, data), gpus=self._gpus.get(stage.name, ()),
-            slot=slot, replace=replace or self._force or stage.always_changed,
+            slot=slot, former=former, replace=replace or self._force or stage.always_changed,
         )  # fmt: skip
         while True:
             try:
@@ -368,9 +380,13 @@ class Runner:
         schedule.settle(outcome.stage, bad=outcome.outcome in BAD)
         self._p.progress.step()
         self._note(outcome)
+        if outcome.outcome == "failed" and (
+            self._p.followed or schedule.busy or (self._on and schedule.waiting)
+        ):
+            what = outcome.why if self._p.followed else outcome.why.partition("\n")[0]
+            self._p.progress.say(f"{outcome.stage}: failed: {what}")
 
     def _note(self, outcome: StageOutcome) -> None:
         self._outcomes[outcome.stage] = outcome
         if outcome.outcome == "failed":
             self._failed = True
-            self._p.progress.say(f"{outcome.stage}: failed: {outcome.why}")

@@ -40,6 +40,8 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     """Warm start -> the snapshot it begins from, or None."""
     env_shown: dict[str, str] = {}
     starts_shown: dict[str, str] = {}
+    smoke: bool | msgspec.UnsetType = msgspec.UNSET
+    """True in a smoke run, whose results are never those of another."""
 
     def key(self) -> StageKey:
         """The stage key."""
@@ -55,6 +57,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
         # Parts that came later stand in the key only where a stage uses them: keys made before stay what they are.
         later = {
             "locks": self.locks, "image": self.image, "python": self.python, "trace": self.trace, "starts": self.starts,
+            "smoke": self.smoke,
         }  # fmt: skip
         parts.update({name: value for name, value in later.items() if value})
         return StageKey(tagged("stage", canonical(parts)))

@@ -54,7 +54,7 @@ class Stagework:
     `values` are the params after overrides; a params file that a stage makes is read when it is there.
     `environment` is what stages are started with. `files` and `python` (the version of the Python that a stage uses)
     are asked for stages that make lock files, or their Python, a part of their key; `warmed` adds what a stage goes
-    on from.
+    on from; with `smoke` no key is one of a run that is in earnest.
     """
 
     def __init__(
@@ -68,8 +68,10 @@ class Stagework:
         files: Files | None = None,
         python: Callable[[Stage], str] | None = None,
         warmed: Callable[[Stage, Inputs], Inputs] | None = None,
+        smoke: bool = False,
     ) -> None:
         self._workspace = workspace
+        self._smoke = smoke
         self._files = files
         self._python = python
         self._warmed = warmed
@@ -90,6 +92,8 @@ class Stagework:
         found = self.params(stage, made)
         python = self._python(stage) if stage.python and self._python else ""
         now = inputs(stage, deps, found, self._environment, locks=self._locks(stage), python=python)
+        if self._smoke:
+            now = msgspec.structs.replace(now, smoke=True)
         return self._warmed(stage, now) if self._warmed and stage.warm else now
 
     def params(self, stage: Stage, made: Collection[str]) -> dict[str, dict[str, Any]]:

@@ -20,6 +20,7 @@ _CALM = (
     "-c", "core.pager=cat", "-c", "diff.noprefix=false", "-c", "diff.mnemonicPrefix=false",
     "-c", "status.renames=false",
 )  # fmt: skip
+_HOOKLESS = ("-c", f"core.hooksPath={os.devnull}", "-c", "advice.detachedHead=false")
 _DIFF = (
     "--no-ext-diff",
     "--no-textconv",
@@ -83,11 +84,13 @@ class Git:
             shallow=self.shallow,
         )
 
-    def ls_files(self, paths: Sequence[str] = ()) -> list[str]:
-        """Tracked files below `root`, or those of `paths` (files or folders, taken literally)."""
+    def ls_files(self, paths: Sequence[str] = (), *, others: bool = False) -> list[str]:
+        """Tracked files below `root`, or those of `paths` (files or folders, taken literally); with `others` also those
+        that are neither tracked nor ignored."""
         if self._git_dir is None:
             return []
-        out = self._run("--literal-pathspecs", "ls-files", "-z", "--cached", "--", *paths)
+        kinds = ("--cached", "--others", "--exclude-standard") if others else ("--cached",)
+        out = self._run("--literal-pathspecs", "ls-files", "-z", *kinds, "--", *paths)
         return sorted({os.fsdecode(name) for name in out.split(b"\0") if name})
 
     def is_ignored(self, paths: Iterable[str]) -> set[str]:
@@ -166,6 +169,25 @@ class Git:
             return []
         blobs = self._run("cat-file", "--batch", input=b"".join(id + b"\n" for id in ids))
         return list(_blobs(blobs, len(ids)))
+
+    def place(self, rev: str, folder: str) -> str:
+        """Lay the commit `rev` out in the folder `folder`, which is a working tree of this repository then, clean; one
+        that is there already is used again, and keeps what is ignored. No hook is run. Returns the folder in it that
+        `root` is in this one. Raises Missing, UsageError, RoteError."""
+        commit = self.resolve(rev)
+        if os.path.exists(os.path.join(folder, ".git")):
+            there = Git(folder)
+            there._run(*_HOOKLESS, "checkout", "--quiet", "--force", "--detach", commit)
+            there._run("clean", "--quiet", "-ffd")
+        else:
+            self._run("worktree", "prune")
+            self._run(*_HOOKLESS, "worktree", "add", "--quiet", "--force", "--detach", folder, commit)
+        below = self._run("rev-parse", "--show-prefix").rstrip(b"\n")
+        return os.path.normpath(os.path.join(folder, os.fsdecode(below)))
+
+    def remove(self, folder: str) -> None:
+        """Take away a working tree that `place` made, with all that is in it. Raises RoteError."""
+        self._run("worktree", "remove", "--force", "--force", folder)
 
     def origin(self) -> str:
         """The address of the remote `origin`, without secrets; empty if there is none."""

@@ -126,6 +126,23 @@ class Wiring:
             store = self.wrapping.around(store)
         return store if self._wrap is None else self._wrap(store)
 
+    def elsewhere(self, root: str) -> Wiring:
+        """The parts of the same project in another working tree: with the same store, clock and account."""
+        shared = {
+            name: getattr(self, name)
+            for name in ("store", "clock", "by", "guarantees", "wrapping", "project")
+        }
+        other = Wiring(
+            root, store=self.settings.store.value, progress=self.progress, cwd=root, count=self._count
+        )
+        other.__dict__.update(shared)
+        return other
+
+    @cached_property
+    def project(self) -> str:
+        """The project's name in records: where its repository is, or its folder."""
+        return self.git.origin() or self.root
+
     @cached_property
     def wrapping(self) -> Wrapping:
         from rote.stores.wrapping import Wrapping  # on demand

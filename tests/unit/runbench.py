@@ -68,6 +68,7 @@ class Bench:
         self.companions: list[Companion] = []
         self.checkpoints: CheckpointStore | None = None
         self.joining: Joining | None = None
+        self.followed = False
         self.described = 0
         self.info = read(self.store)
         self.workspace = Workspace(str(root), str(root / ".rote" / "cache"))
@@ -168,6 +169,7 @@ class Bench:
                     companions=self.companions,
                     done=self._done,
                     joining=self.joining,
+                    followed=self.followed,
                 )
             ).run(targets, **options)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 
+import msgspec
 import pytest
 from modelbench import Bench, model, noise
 
@@ -258,3 +259,13 @@ def test_eight_who_release_at_once_get_eight_numbers():
     assert all(r.created for r in released)
     assert sorted(r.version.version for r in released) == [f"1.{n}.0" for n in range(8)]
     assert {v.run for v in bench.registry.versions("digits")} == {run.id for run in runs}
+
+
+def test_a_smoke_run_is_never_released():
+    bench = Bench()
+    run = msgspec.structs.replace(bench.run(OUTS), smoke=True)
+    for how in ({}, {"version": "1.0.0"}, {"bump": "major"}):
+        with pytest.raises(Refused, match="is a smoke run") as refused:
+            bench.releasing.release(model(list(OUTS)), run, **how)
+        assert refused.value.safe == "nothing was changed"
+    assert bench.registry.numbers("digits") == []

@@ -528,3 +528,54 @@ def test_requests_of_a_stage(tmp_path: Path) -> None:
     )  # fmt: skip
     first.executor.close()
     bench.executor.close()
+
+
+def test_forced_is_compared_with_what_was_there(bench: Bench) -> None:
+    bench.stages(
+        CHAIN
+        + "  three:\n    cmd: date +%N > three.txt; mkdir -p d; cp two.txt d/same; date +%N > d/other\n    deps: [two.txt]\n    outs: [three.txt, d]\n"
+    )
+    bench.write("in.txt", "a")
+    first = bench.run()
+    forced = bench.run(force=True)
+    assert outcomes(forced) == {"one": "done", "two": "done", "three": "done"}
+    one, two, three = (stage(forced, name).compared for name in ("one", "two", "three"))
+    assert one
+    assert two
+    assert three
+    assert (one.run, one.differing, one.first) == (first.run.id, 0, [])
+    assert two.differing == 0
+    assert sorted(d.name for d in three.first) == ["d/other", "three.txt"]
+    assert [line for line in bench.told.lines if "in run" in line] == [
+        f"one: made the same as in run {first.run.id}",
+        f"two: made the same as in run {first.run.id}",
+        f"three: made something else than in run {first.run.id}: {three.first[0].name} differs; {three.first[1].name} differs",
+    ]
+    assert bench.runs.get(forced.run.id).stages[2].compared == three
+    # What is compared with is what is in force; so the next time it is what was made just now.
+    again = stage(bench.run(force=True), "three").compared
+    assert again
+    assert again.run == forced.run.id
+
+
+def test_what_has_no_result_yet_is_compared_with_nothing(bench: Bench) -> None:
+    bench.stages(CHAIN)
+    bench.write("in.txt", "a")
+    assert not stage(bench.run(force=True), "one").compared
+    assert not any("in run" in line for line in bench.told.lines)
+
+
+def test_a_failure_is_told_at_the_end_and_before_that_only_while_others_go_on(bench: Bench) -> None:
+    bench.stages("  a:\n    cmd: echo why it failed; exit 3\n  b:\n    cmd: 'true'\n")
+    outcome = bench.run()
+    assert "why it failed" in stage(outcome, "a").why
+    assert not any("failed" in line for line in bench.told.lines)
+    bench.run(keep_going=True)
+    assert [line for line in bench.told.lines if "failed" in line] == ["a: failed: exit code 3"]
+
+
+def test_who_reads_the_log_of_a_run_is_told_all_of_a_failure_there(bench: Bench) -> None:
+    bench.stages("  a:\n    cmd: echo why it failed; exit 3\n")
+    bench.followed = True
+    bench.run()
+    assert "a: failed: exit code 3\n  | why it failed" in bench.told.lines

@@ -91,6 +91,9 @@ def select_runs(
             [str(f) for f in wanted], list(zip(*[_column(db, keys, f, numbers) for f in wanted], strict=True))
         )
     shown = [(f, _column(db, keys, Field("", f), numbers)) for f in DEFAULT]
+    smoke = _column(db, keys, Field("", "smoke"), numbers)
+    if any(smoke):
+        shown.append(("smoke", smoke))
     shown += _metrics(db, keys, numbers)
     return Table([name for name, _ in shown], list(zip(*[values for _, values in shown], strict=True)))
 

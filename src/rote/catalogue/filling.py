@@ -180,6 +180,7 @@ def _write_run(db: sqlite3.Connection, no: int | None, etag: str, run: Run) -> i
         no, run.id, etag, run.state, run.began, run.ended, float(run.seconds), run.by, run.command[:_TEXT], run.project,
         run.commit.id, run.commit.branch, int(run.commit.dirty), host.name if host else None,
         host.system if host else None, host.cpus if host else None, host.python if host else None, run.error[:_TEXT],
+        int(run.smoke is True),
     )  # fmt: skip
     cursor = db.execute(f"INSERT OR REPLACE INTO run VALUES ({', '.join('?' * len(row))})", row)
     no = int(cursor.lastrowid or 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 """Raised with every change below: a catalogue of another version is made anew."""
 APPLICATION = 0x524F5445
 """Marks the file as ours (`ROTE`)."""
@@ -12,7 +12,7 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE run (
     no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, etag TEXT NOT NULL, state TEXT NOT NULL, began TEXT, ended TEXT,
     seconds REAL, by TEXT, command TEXT, project TEXT, commit_id TEXT, branch TEXT, dirty INTEGER, host TEXT,
-    system TEXT, cpus INTEGER, python TEXT, error TEXT
+    system TEXT, cpus INTEGER, python TEXT, error TEXT, smoke INTEGER
 );
 CREATE INDEX unfinished ON run (id) WHERE state = 'running' OR etag = '';
 CREATE TABLE skipped (id TEXT PRIMARY KEY, etag TEXT NOT NULL, why TEXT NOT NULL) WITHOUT ROWID;
@@ -51,7 +51,7 @@ VIEWS = (
     """
 CREATE VIEW runs AS
 SELECT id, state, began, ended, seconds, by, command, project, commit_id, branch, dirty, host, system, cpus, python,
-    error
+    error, smoke
 FROM run;
 CREATE VIEW stages AS
 SELECT r.id AS run, s.stage, s.outcome, s.key, s.seconds, s.exit_code, s.why

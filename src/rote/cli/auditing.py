@@ -6,6 +6,7 @@ import click
 
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count, table
+from rote.redoing import told
 
 MOST = 10
 """So many differences of a stage are listed."""
@@ -30,16 +31,15 @@ def audit_command(ctx: click.Context, stages: tuple[str, ...], sample: int | Non
             if audited.why:
                 click.echo(f"{audited.stage}: {audited.why}")
             for one in audited.differences[:MOST]:
-                values = "" if one.was is None and one.now is None else f": {one.was} -> {one.now}"
-                click.echo(f"{audited.stage}: {one.name} differs{values}")
+                click.echo(f"{audited.stage}: {told(one)}")
             if len(audited.differences) > MOST:
                 click.echo(f"{audited.stage}: and {len(audited.differences) - MOST} more")
         differ = sum(a.verdict == "differs" for a in found)
-        told = f"{count(differ, 'stage')} of {len(found)} made something else" if differ else ""
+        sums = f"{count(differ, 'stage')} of {len(found)} made something else" if differ else ""
         failed = sum(a.verdict == "failed" for a in found)
-        told += ("; " if told and failed else "") + (
+        sums += ("; " if sums and failed else "") + (
             f"{count(failed, 'stage')} could not be done again" if failed else ""
         )
-        click.echo(told or f"{count(len(found), 'stage')} made the same again")
+        click.echo(sums or f"{count(len(found), 'stage')} made the same again")
     if bad:
         ctx.exit(1)

@@ -33,6 +33,10 @@ MOST = 20
     help="Begin from nothing where a stage would go on from a model or an earlier result.",
 )
 @click.option("--strict", is_flag=True, help="A stage that reads data which it does not name fails.")
+@click.option(
+    "--smoke", is_flag=True, help="A trial with less, in a working tree of its own; never released."
+)
+@click.option("--rev", metavar="REV", help="Run a commit, in a clean working tree of its own.")
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Put a tag on the run.")
 @click.option("--deadline", metavar="TIME", help="Pause in time to be over by then: 5h30m, 18:30.")
 @click.option("--detach", is_flag=True, help="In the background; print the run's id.")
@@ -53,6 +57,8 @@ def run_command(
     keep_going: bool,
     cold: bool,
     strict: bool,
+    smoke: bool,
+    rev: str | None,
     tags: tuple[str, ...],
     deadline: str | None,
     detach: bool,
@@ -66,13 +72,14 @@ def run_command(
     if detach:
         background = here.start(
             *stages, set=overrides, jobs=jobs, force=force, keep_going=keep_going, strict=strict, cold=cold,
-            tags=tags_of(tags), deadline=deadline, command=command,
+            smoke=smoke, rev=rev, tags=tags_of(tags), deadline=deadline, command=command,
         )  # fmt: skip
         started(background, json_)
         return
     outcome = here.run(
         *stages, set=overrides, jobs=jobs, force=force, keep_going=keep_going, strict=strict, cold=cold,
-        tags=tags_of(tags), wait=not no_wait, attach=_shown if attach else None, deadline=deadline, command=command,
+        smoke=smoke, rev=rev, tags=tags_of(tags), wait=not no_wait, attach=_shown if attach else None,
+        deadline=deadline, command=command,
     )  # fmt: skip
     ended(ctx, outcome, json_)
 
@@ -137,7 +144,14 @@ def _typed(ctx: click.Context) -> list[str]:
 def _line(stage: StageOutcome) -> str:
     if stage.outcome == "done":
         made = sum(ref.size for ref in stage.outs.values())
-        return f"{stage.stage}: done in {seconds(stage.seconds)}, {size(made)}" + (
-            f" ({stage.why})" if stage.why else ""
-        )
+        why = "; ".join(part for part in (stage.why, _compared(stage)) if part)
+        return f"{stage.stage}: done in {seconds(stage.seconds)}, {size(made)}" + (f" ({why})" if why else "")
     return f"{stage.stage}: {stage.outcome}" + (f" – {stage.why}" if stage.why else "")
+
+
+def _compared(stage: StageOutcome) -> str:
+    """How it compares with the result that there was."""
+    if not (found := stage.compared):
+        return ""
+    differ = count(found.differing, "difference")
+    return f"{differ} from run {found.run}" if found.differing else f"the same as in run {found.run}"

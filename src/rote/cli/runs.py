@@ -69,12 +69,14 @@ def _told(run: Run) -> list[str]:
     where += ", with uncommitted changes" if commit.dirty else ""
     where += " (shallow clone)" if commit.shallow else ""
     lines = [
-        f"run {run.id}: {run.state}",
+        f"run {run.id}: {run.state}" + (", a smoke run" if run.smoke else ""),
         f"  began     {run.began}, took {seconds(run.seconds)}",
         f"  by        {run.by}",
         f"  command   {run.command}",
         f"  commit    {where}",
     ]
+    if run.asked and run.asked.rev:
+        lines.append(f"  tree      a clean one of {run.asked.rev[:12]}")
     if run.resumes:
         lines.append(f"  resumes   {run.resumes}")
     if run.host:

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from rote import gates as gates_law
-from rote import graph
+from rote import graph, smoking
 from rote.config import budgeting, caching, channeling, places, stagefiles, yamltext
 from rote.config.nodes import Node
 from rote.config.refusal import refused
@@ -52,6 +52,7 @@ def read(text: str, file: str = FILE, sources: Sources | None = None) -> Pipelin
     graph.check_outs(found)
     graph.check_checkpoints(found)
     graph.order(found)
+    smoking.check(found)
     gates = _gates(top)
     return Pipeline(
         stages=found,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from rote.config import environment, limiting, places, warm
+from rote.config import environment, limiting, places, smoke, warm
 from rote.config.checkpoints import read as checkpoint_rule
 from rote.config.nodes import Node
 from rote.config.params import SUFFIXES
@@ -44,10 +44,11 @@ def read(name: str, section: Section, folder: str = ".", *, dvc: bool = False) -
         ) from e
     section.known((*_NAMES, "meta") if dvc else _NAMES, "a stage")
     wdir = places.folder(section.text("wdir", "."), section.at("wdir"), folder)
+    deps = _deps(section, wdir)
     stage = Stage(
         name=name,
         cmd=_commands(section),
-        deps=_deps(section, wdir),
+        deps=deps,
         warm=warm.read(section, wdir),
         params=_params(section, wdir, dvc),
         outs=tuple(_outs(section, wdir, dvc)),
@@ -57,6 +58,7 @@ def read(name: str, section: Section, folder: str = ".", *, dvc: bool = False) -
         **environment.read(section, wdir),
         checkpoints=checkpoint_rule(section, wdir),
         **limiting.read(section),
+        smoke=smoke.read(section, wdir, deps),
         desc=section.text("desc"),
         at=at,
     )

@@ -79,6 +79,19 @@ _CHECKPOINTS: Final = {
         },
     ]
 }
+_SMOKE: Final = {
+    "type": "object",
+    "properties": {
+        "params": {"type": "object"},
+        "sample": {
+            "type": "object",
+            "additionalProperties": {
+                "oneOf": [{"type": "integer", "minimum": 1}, {"type": "string", "minLength": 1}]
+            },
+        },
+    },
+    "additionalProperties": False,
+}
 _GATES: Final = {"type": "array", "items": {"type": "string", "minLength": 1}}
 
 STAGE: Final[dict[str, tuple[dict[str, Any], str]]] = {
@@ -127,6 +140,10 @@ STAGE: Final[dict[str, tuple[dict[str, Any], str]]] = {
         "How often it is tried again after a failure that may go away; or times, backoff, on.",
     ),
     "resources": (_RESOURCES, "What it takes of the machine: cpus, memory and gpus."),
+    "smoke": (
+        _SMOKE,
+        "With what less it is content in `rote run --smoke`: params with other values, samples of its deps.",
+    ),
     "desc": ({"type": "string"}, "What the stage is for, for people."),
     "vars": (_VARS, "Values that this stage's templates may name: FILE, FILE:KEY,KEY, or a mapping."),
     "matrix": (

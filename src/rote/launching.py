@@ -1,0 +1,119 @@
+"""Runs as they are asked for: in the user's working tree, in one for smoke runs, or in one of another revision."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import msgspec
+
+from rote.config import deadlines
+from rote.controlling import Controlling
+from rote.elsewhere import Elsewhere
+from rote.errors import BadPath
+from rote.operating import Operating, Terms
+from rote.record import Request, Run
+from rote.runrecord import RunOutcome
+from rote.wiring import Wiring
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of a run; see `Project.run`."""
+
+    stages: Sequence[str] = ()
+    overrides: Sequence[str] = ()
+    jobs: int = 1
+    force: bool = False
+    keep_going: bool = False
+    strict: bool = False
+    cold: bool = False
+    smoke: bool = False
+    rev: str = ""
+    tags: Mapping[str, str] = {}
+    wait: bool = True
+    attach: Callable[[bytes], None] | None = None
+    deadline: float | str | None = None
+    begun: Callable[[Run, Callable[[bytes], None]], None] | None = None
+    command: str = ""
+    resumes: Run | None = None
+    """The run that this one goes on with."""
+
+
+class Launching:
+    """Launches the runs of one project. `cwd` is where paths among the stages begin."""
+
+    def __init__(self, wiring: Wiring, cwd: str) -> None:
+        self._w = wiring
+        self._cwd = cwd
+
+    def resumed(self, id: str, more: Launch, jobs: int | None) -> Launch:
+        """What a run had been asked for that is to be gone on with, and `more`. Raises Missing, Locked, Refused."""
+        former = Controlling(self._w).ended(self._w.runs.resolve(id))
+        asked = former.asked or Request(targets=[outcome.stage for outcome in former.stages])
+        return msgspec.structs.replace(
+            more, resumes=former, stages=asked.targets, jobs=jobs or asked.jobs, force=asked.force,
+            keep_going=asked.keep_going, smoke=former.smoke is True, rev=asked.rev or "", tags=former.tags,
+            command=former.command,
+        )  # fmt: skip
+
+    def run(self, asked: Launch) -> RunOutcome:
+        """See `Project.run`."""
+        if not asked.rev:
+            return self._run(self._w, asked, "")
+        elsewhere = Elsewhere(self._w)
+        with elsewhere.revision(asked.rev, asked.command, wait=asked.wait) as (other, commit):
+            below = os.path.relpath(self._cwd, self._w.root)
+            cwd = os.path.normpath(os.path.join(other.root, below))
+            outcome = Launching(other, cwd)._run(other, asked, commit)
+            if outcome.ok:
+                elsewhere.remove(commit)
+            else:
+                where = os.path.relpath(other.root, self._w.root)
+                self._w.progress.say(f"the working tree of commit {commit[:12]} stays in {where}, to look at")
+        return outcome
+
+    def _run(self, here: Wiring, asked: Launch, commit: str) -> RunOutcome:
+        targets = [target(here, self._cwd, text) for text in asked.stages]
+        with self._tree(here, asked) as tree:
+            former = asked.resumes
+            control = Controlling(tree)
+            terms = Terms(
+                deadline=None if asked.deadline is None else deadlines.seconds(str(asked.deadline), tree.clock.now()),
+                begun=asked.begun, wait=asked.wait, attach=asked.attach, cold=asked.cold, smoke=asked.smoke,
+                rev=commit, resumes=former, chain=control.chain(former) if former else frozenset(),
+            )  # fmt: skip
+            overrides = control.overrides(former, asked.overrides) if former else asked.overrides
+            return Operating(tree).run(
+                targets, overrides=overrides, jobs=asked.jobs, force=asked.force, keep_going=asked.keep_going,
+                strict=asked.strict, tags=asked.tags, command=asked.command, terms=terms,
+            )  # fmt: skip
+
+    @contextmanager
+    def _tree(self, here: Wiring, asked: Launch) -> Iterator[Wiring]:
+        """The working tree of the run, with its lock held."""
+        if asked.smoke:
+            with Elsewhere(here).smoke(asked.command, wait=asked.wait) as other:
+                yield other
+            return
+        with here.workspace.lock(asked.command, wait=asked.wait, say=here.progress.say):
+            yield here
+
+
+def target(wiring: Wiring, cwd: str, text: str) -> str:
+    """A target as the pipeline names it: a path is relative to where one stands, or else to the project."""
+    stages = wiring.pipeline.stages
+    below = os.path.relpath(cwd, wiring.root).replace(os.sep, "/")
+    local = f"{below}:{text}"
+    if local in stages or any(name.startswith(f"{local}@") for name in stages):
+        return local  # whoever stands beside a pipeline file means its stages
+    if text in stages:
+        return text
+    try:
+        path = wiring.workspace.name(text, cwd)
+    except BadPath:
+        return text
+    if path in wiring.pipeline.files:
+        return path
+    outs = [out.path for stage in stages.values() for out in stage.outs]
+    return path if any(path == out or path.startswith(out + "/") for out in outs) else text
