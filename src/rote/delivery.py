@@ -40,14 +40,16 @@ def bring(
     and what the landing raises."""
     record = snapshots.record(ref)
     missing: set[str] = set()
-    kept = 0
+    kept = lacking = 0
     with landing.begin(record.id) as incoming:
         for entry in snapshots.entries(record):
             if incoming.keep(entry):
                 kept += 1
             else:
                 missing.add(entry.path)
+                lacking += entry.size
         if missing:
+            incoming.room(lacking)
             snapshots.restore(
                 record, incoming, only=missing, have=incoming.chunk, progress=progress or Silence()
             )

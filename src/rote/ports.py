@@ -502,6 +502,9 @@ class Incoming(Sink, Protocol):
     def chunk(self, digest: bytes) -> bytes | None:
         """A chunk from the files that are here, by its BLAKE3 digest; verified, or None."""
 
+    def room(self, size: int) -> None:
+        """So many bytes will be written. Raises StoreFull if there is no space for them."""
+
 
 class Landing(Protocol):
     """A folder on an application's machine in which versions of a model land, each of them whole or not at all."""

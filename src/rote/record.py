@@ -407,6 +407,8 @@ class CurrentVersion(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     previous: str | None = None
     issued: str
+    before: str | msgspec.UnsetType = msgspec.UNSET
+    """The number of the version in `previous`."""
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):

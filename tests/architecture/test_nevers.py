@@ -59,7 +59,12 @@ ONLY_IN = {
     "click": {"cli"},
     "yaml": {"config", "overriding", "forges"},  # forges: what gh and glab keep of tokens
     "tomllib": {"config", "overriding"},
-    "subprocess": {"vcs", "executors", "stores"},  # of the stores, ssh alone
+    "subprocess": {
+        "vcs",
+        "executors",
+        "stores",
+        "landing",
+    },  # of the stores, ssh alone; landing proves versions
     "opendal": {"stores"},
     "fsspec": {"filesystem"},
     "torch": {"torchdata"},

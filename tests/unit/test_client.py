@@ -72,23 +72,25 @@ def test_files_are_read_only(bench, tmp_path):
     assert path.stat().st_mode & 0o222 == 0
 
 
-def test_a_poll_with_nothing_new_is_one_get_of_the_channel(bench, tmp_path):
+def test_a_poll_with_nothing_new_is_one_request_without_a_body(bench, tmp_path):
     model = Model(bench.store, "digits", cache=tmp_path / "c")
     assert model.refresh()
     bench.store.reset()
     assert not model.refresh()
-    assert bench.store.journal == [("get", CHANNEL)]
+    assert bench.store.journal == [("head", CHANNEL)]
+    assert bench.store.bytes.total() == 0
     path = model.path()
     assert bench.store.total == 1
     assert path == model.path()
 
 
-def test_after_a_restart_it_is_one_get_as_well(bench, tmp_path):
+def test_after_a_restart_it_is_one_request_as_well(bench, tmp_path):
     Model(bench.store, "digits", cache=tmp_path / "c").path()
     bench.store.reset()
     model = Model(bench.store, "digits", cache=tmp_path / "c")
     assert served(model) == ONE["model"]
-    assert bench.store.journal == [("get", CHANNEL)]
+    assert bench.store.journal == [("head", CHANNEL)]
+    assert bench.store.bytes.total() == 0
 
 
 def test_an_update_reads_changed_chunks_only(bench, tmp_path):
@@ -125,7 +127,7 @@ def test_a_rollback_is_followed_without_reading_a_byte_of_the_model(bench, tmp_p
     assert model.refresh()
     assert (model.version, model.path()) == ("1.0.0", first)
     assert served(model) == ONE["model"]
-    assert bench.store.journal == [("get", CHANNEL)]
+    assert bench.store.journal == [("head", CHANNEL), ("get", CHANNEL)]
     assert not model.refresh()
 
 
@@ -229,6 +231,8 @@ def test_an_old_state_of_the_store_is_not_installed(bench, tmp_path):
     assert model.refresh()
     bench.inner.replace(CHANNEL, old, bench.inner.get(CHANNEL).etag)
     assert not model.refresh()
+    assert isinstance(model.problem, Corrupt)
+    assert "this is an old state of the store" in str(model.problem)
     assert served(Model(bench.store, "digits", cache=tmp_path / "c")) == TWO["model"]
 
 

@@ -6,18 +6,22 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rote.encoding import with_check, without_check
 from rote.errors import StoreError
 from rote.ids import SnapshotId
 from rote.landing import disk
 from rote.landing.incoming import IncomingVersion, Source, read_manifest
-from rote.record import CurrentVersion
+from rote.record import CurrentVersion, Manifest, Seen
 
 if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
+
+
+_T = TypeVar("_T")
 
 
 class Cache:
@@ -28,6 +32,7 @@ class Cache:
         self.folder = os.path.abspath(folder)
         self._versions = os.path.join(self.folder, "versions")
         self._current = os.path.join(self.folder, "current")
+        self._seen = os.path.join(self.folder, "seen")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -45,17 +50,21 @@ class Cache:
     def current(self) -> CurrentVersion | None:
         """The version in use, or None if there is none yet (or the pointer to it is damaged: then it is fetched
         again). Raises CannotLand."""
-        try:
-            with open(self._current, "rb") as file:
-                data = file.read()
-        except FileNotFoundError:
-            return None
-        except OSError as e:
-            raise disk.CannotLand(f"cannot be read: {e.strerror}", where=self._current) from e
-        try:
-            return without_check(data, CurrentVersion, self._current)
-        except StoreError:
-            return None
+        return _record(self._current, CurrentVersion)
+
+    def seen(self) -> Seen | None:
+        """The last channel document that was accepted; None if none was, or what says so is damaged. Raises
+        CannotLand."""
+        return _record(self._seen, Seen)
+
+    def remember(self, seen: Seen) -> None:
+        """Keep what was accepted, in one step. The lock must be held. Raises CannotLand, StoreFull."""
+        with disk.translated(self._seen):
+            disk.write_whole(self._seen, with_check(seen))
+
+    def manifest(self, name: str) -> Manifest | None:
+        """What lies in a version, or None if that is damaged."""
+        return read_manifest(self._manifest(name))
 
     def files(self, name: str) -> str:
         """The folder with the files of a version."""
@@ -132,6 +141,20 @@ class Cache:
     def _sources(self) -> list[Source]:
         found = [(name, read_manifest(self._manifest(name))) for name in self._names()]
         return [Source(self.files(name), manifest) for name, manifest in found if manifest]
+
+
+def _record(path: str, kind: type[_T]) -> _T | None:
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as e:
+        raise disk.CannotLand(f"cannot be read: {e.strerror}", where=path) from e
+    try:
+        return without_check(data, kind, path)
+    except StoreError:
+        return None
 
 
 def _lock(fd: int) -> None:

@@ -38,6 +38,14 @@ def translated(where: str) -> Iterator[None]:
         ) from e
 
 
+def free(path: str) -> int | None:
+    """The bytes that are free where a folder lies, or None where nobody can tell."""
+    try:
+        return shutil.disk_usage(path).free
+    except OSError:
+        return None
+
+
 def token() -> str:
     """A name that nobody else has."""
     return secrets.token_hex(8)

@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from rote import paths
 from rote.encoding import with_check, without_check
-from rote.errors import Corrupt, StoreError
+from rote.errors import Corrupt, StoreError, StoreFull
 from rote.ids import Digest, SnapshotId
 from rote.landing import disk
 from rote.record import Manifest, VersionFile
@@ -95,6 +95,17 @@ class IncomingVersion:
         except OSError:
             return None
         return data if blake3(data).digest() == digest else None
+
+    def room(self, size: int) -> None:
+        """See ports.Incoming."""
+        free = disk.free(self._folder)
+        if free is not None and free < size:
+            raise StoreFull(
+                f"{size:,} bytes are to be written, and {free:,} are free",
+                where=self._folder,
+                safe="what was in use before is untouched",
+                next="make room, or put the cache elsewhere",
+            )
 
     def file(
         self, path: str, size: int, executable: bool, digest: bytes, parts: Iterable[bytes | memoryview]

@@ -1,0 +1,237 @@
+"""A model that an application follows."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from rote import channels, ids, origins, polling, versions
+from rote.client.updating import Looked, Updater
+from rote.client.watching import Watch
+from rote.encoding import digest_of
+from rote.errors import Corrupt, RoteError, StoreUnavailable, UsageError
+from rote.landing.cache import Cache
+from rote.landing.proving import Check, Proof
+from rote.origins import Origin
+from rote.ports import ObjectStore
+from rote.record import CurrentVersion
+
+_log = logging.getLogger("rote.client")
+_T = TypeVar("_T")
+
+
+class Model:
+    """A model that follows an alias. Thread-safe; any number of processes may share one cache.
+
+    Nothing is read from store or cache before the first call. What is served was verified completely once; a damaged
+    cache is repaired from the store. While the store cannot be reached, or what it offers is no good, the copy that is
+    here is served, and `problem` says why.
+    """
+
+    def __init__(
+        self,
+        store_url: str | ObjectStore,
+        name: str,
+        alias: str = "prod",
+        cache: str | os.PathLike[str] | None = None,
+        *,
+        keys: Sequence[str] = (),
+        check: Check | None = None,
+        check_timeout: float = 60.0,
+        failures: int = 3,
+    ) -> None:
+        """`store_url` is where the model is: a folder's path, `s3://…`, `https://…`, `github:owner/repo`, … (or a store
+        that is open); `cache` a folder for this model and alias alone (default: below the user's cache folder).
+
+        `keys`: public keys, one of which must have signed what is followed. `check`: a function at the top of a module,
+        or a command line, that is given the folder of a new version in a process of its own, at most `check_timeout`
+        seconds long, before it is put in use; False, an exception or another exit code than 0 keep it from being used.
+        After so many `failures` a version is left alone. Raises BadName, UsageError.
+        """
+        channels.key(name, alias)
+        if failures < 1:
+            raise UsageError("failures is 1 or more: so often a version may fail before it is left alone")
+        self.name = name
+        self.alias = alias
+        self.problem: RoteError | None = None
+        """Why the last look did not lead to what the channel names, while a copy that is here is served; or None."""
+        self._address = store_url
+        self._base = os.getcwd()
+        self._origin: Origin | None = None
+        self._cache = Cache(os.fspath(cache) if cache is not None else _default_cache(store_url, name, alias))
+        self._lock = threading.RLock()
+        self._verified: CurrentVersion | None = None
+        self._allowed = failures
+        self._updater = Updater(
+            self._cache,
+            name,
+            alias,
+            origin=self._open,
+            keys=keys,
+            proof=Proof(check, check_timeout) if check is not None else None,
+            allowed=failures,
+            now=time.time,
+        )
+
+    @property
+    def version(self) -> str:
+        """The version in use, such as 1.2.0; fetched if there is none yet."""
+        return self._in_use().version
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """The files of the version in use: path in the version -> where it lies. Fetched if there is none yet."""
+        using = self._in_use()
+        manifest = self._cache.manifest(using.folder)
+        if manifest is None:
+            raise Corrupt(
+                "the cache is damaged", where=self._cache.folder, next="start the application again"
+            )
+        folder = Path(self._cache.files(using.folder))
+        return {file.path: folder / file.path for file in manifest.files}
+
+    @property
+    def stale(self) -> bool:
+        """Whether what was last heard has expired: then nobody can tell whether the version in use is still the newest.
+        Nothing is asked for this."""
+        return self._updater.is_stale() is not None
+
+    def path(self) -> Path:
+        """The folder with the files of the version in use; they are read-only, and stay there until two newer versions
+        came. The first call looks for a newer version, later ones do not: `refresh` does.
+
+        Raises Missing (nobody holds the alias), StoreUnavailable (no copy here, and the store out of reach), Corrupt,
+        Untrusted, Stale, Unfit (no copy here, and what the store offers is no good).
+        """
+        return Path(self._cache.files(self._in_use().folder))
+
+    def refresh(self) -> bool:
+        """Look for a newer version, and switch to it; True if the version in use changed. One request without a body if
+        there is nothing new. While the store cannot be reached and a copy is here: False, and `problem` says why; so it
+        is with a version that failed its check, and with an old state of the store.
+        Raises as `path`; the version that is in use stays in use then."""
+        with self._lock:
+            before = self._verified or self._sound_current()
+            found = self._follow(before)
+            return before is None or found.folder != before.folder
+
+    def load(self, loader: Callable[[Path], _T]) -> _T:
+        """What `loader` makes of the folder with the files. Where it raises, that is a failure of the version: it is
+        tried again, and after the last allowed failure the version before is put in use and loaded instead. Raises what
+        the loader raised if there is no version before."""
+        while True:
+            using = self._in_use()
+            try:
+                return loader(Path(self._cache.files(using.folder)))
+            except Exception as e:
+                if not self._go_on(using, e):
+                    raise
+
+    def failed(self, why: str) -> bool:
+        """The version in use is no good: it gives answers that cannot be, say. After the last allowed failure the
+        version before is put in use again, and this one is left alone until it is promoted anew. True if the version in
+        use changed. Raises CannotLand, StoreFull."""
+        with self._lock:
+            using = self._in_use()
+            found = self._updater.failed(using, why)
+            self._settle(found)
+            return found.current.folder != using.folder
+
+    def watch(self, callback: Callable[[Model], object], every: float | str = polling.EVERY) -> Watch:
+        """Look for newer versions in the background, and call `callback` with this model whenever the version in use
+        changed. `every` is in seconds, or such as `5m`: a wait is by chance up to a fifth shorter or longer, and grows
+        to an hour while the place is in trouble, for all models that are followed there. An exception of the callback
+        is a failure of the version, as with `load`. Call `stop` of what is returned to end it. Raises UsageError."""
+        return Watch(self, callback, polling.seconds(every))
+
+    @property
+    def place(self) -> str:
+        """Where the model is looked for, in one spelling."""
+        return origins.canonical(self._address, self._base)
+
+    def in_use(self) -> str | None:
+        """What the version in use is called in the cache, if there is one; nothing is read or asked."""
+        return self._verified.folder if self._verified else None
+
+    # ---- private
+
+    def _go_on(self, using: CurrentVersion, why: Exception) -> bool:
+        """Count a failure; whether to load again: another version, or this one once more."""
+        with self._lock:
+            found = self._updater.failed(using, f"{type(why).__name__}: {why}")
+            self._settle(found)
+            _log.warning("%s@%s: %s cannot be loaded: %s", self.name, self.alias, using.version, why)
+            return found.current.folder != using.folder or found.problem is None
+
+    def _settle(self, found: Looked) -> None:
+        self._verified = found.current
+        if found.problem is not None:
+            self._tell(found.current, found.problem)
+
+    def _in_use(self) -> CurrentVersion:
+        using = self._verified
+        if using is not None:
+            return using  # also while another thread brings a newer one
+        with self._lock:
+            if self._verified is not None:
+                return self._verified
+            here = self._sound_current()
+            try:
+                return self._follow(here)
+            except RoteError:
+                if here is None:
+                    raise
+                return here
+
+    def _follow(self, here: CurrentVersion | None) -> CurrentVersion:
+        self._verified = here
+        self.problem = None
+        try:
+            found = self._updater.look(here, self._sound_current)
+        except RoteError as e:
+            if here is None:
+                raise
+            self._tell(here, e)
+            if not isinstance(e, StoreUnavailable):
+                raise
+            return here
+        self._verified = found.current
+        problem = found.problem or self._updater.is_stale()
+        if problem is not None:
+            self._tell(found.current, problem)
+        return found.current
+
+    def _tell(self, here: CurrentVersion, why: RoteError) -> None:
+        self.problem = why
+        _log.warning("%s@%s: %s; serving %s", self.name, self.alias, why, here.version)
+
+    def _sound_current(self) -> CurrentVersion | None:
+        """The version in use as the cache tells, if its files are what they should be."""
+        current = self._cache.current()
+        if current is None or (current.model, current.alias) != (self.name, self.alias):
+            return None
+        if self._verified is not None and self._verified.folder == current.folder:
+            return current
+        damaged = self._cache.damage(current.folder)
+        if damaged:
+            _log.warning("%s@%s: the cache is damaged: %s", self.name, self.alias, ", ".join(damaged[:5]))
+            return None
+        return current
+
+    def _open(self) -> Origin:
+        if self._origin is None:
+            self._origin = origins.at(self._address, self._base)
+        return self._origin
+
+
+def _default_cache(store: str | ObjectStore, name: str, alias: str) -> str:
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    where = origins.canonical(store)
+    return os.path.join(
+        home, "rote", "models", digest_of(where.encode())[:16], ids.name(name), versions.alias(alias)
+    )

@@ -1,0 +1,168 @@
+"""Where an application looks for versions: a store, or a target, by its address. Knows both adapters and services."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rote import delivery, manifests, plainly, releasetags
+from rote.clock import SystemClock
+from rote.delivery import Brought
+from rote.errors import Corrupt, Missing, NotFound
+from rote.hosting import HostedRelease, ReleaseHost, Told
+from rote.ports import Landing, ObjectStore, Progress
+from rote.publication import MANIFEST, ManifestRef, PublishedAsset, PublishedManifest
+from rote.record import Channel
+from rote.snapshot import SnapshotRef
+from rote.snapshots import NodeCache, Snapshots
+from rote.stores import address as stores
+from rote.stores.retry import Patience, RetryingStore
+from rote.targets.bucket import BucketHost
+
+PATIENCE = Patience(deadline=10.0)
+"""How long an application asks a place that is busy or away."""
+
+
+class Origin:
+    """A store, or a target. In a bucket or folder one address serves both: the channel document tells which. Safe to
+    share between threads."""
+
+    def __init__(self, host: ReleaseHost, store: ObjectStore | None = None) -> None:
+        """`store` is given where files lie in an ObjectStore under keys that are known; elsewhere the host is asked."""
+        self._host = host
+        self._store = store
+
+    @property
+    def url(self) -> str:
+        """The address, fit to be shown."""
+        return self._host.url
+
+    def channel(self, model: str, alias: str, etag: str | None) -> Told | None:
+        """The channel document: one request without a body if it is the one that `etag` came with (then None). Raises
+        Missing if nobody holds the alias; Corrupt, StoreUnavailable."""
+        try:
+            return self._host.channel(model, alias, etag)
+        except NotFound as e:
+            raise Missing(
+                f"nobody holds {model}@{alias}",
+                where=self.url,
+                next=f"rote promote {model}@VERSION {alias}, or check the address and the names",
+            ) from e
+
+    def bring(self, channel: Channel, landing: Landing, progress: Progress | None = None) -> Brought:
+        """The files of the version that a channel document names, verified against it. Raises Missing, Corrupt,
+        StoreUnavailable, and what the landing raises."""
+        if channel.manifest:
+            manifest = self.manifest(channel.model, channel.version, channel.manifest, channel.snapshot)
+            return self.bring_plain(manifest, landing, progress)
+        if self._store is None:
+            raise Corrupt(
+                f"the channel document names no manifest, so that the files of {channel.version} cannot be verified",
+                where=self.url,
+                next=f"rote publish {channel.model}@{channel.version} {self.url}",
+            )
+        return delivery.bring(Snapshots(self._store, cache=NodeCache()), channel.snapshot, landing, progress)
+
+    def manifest(
+        self, model: str, version: str, ref: ManifestRef | None = None, snapshot: SnapshotRef | None = None
+    ) -> PublishedManifest:
+        """The manifest of a published version, verified. Raises Missing, Corrupt."""
+        tag = releasetags.of_version(model, version)
+        try:
+            data = self._manifest(tag, ref)
+        except NotFound as e:
+            raise Missing(f"{model}@{version} is not published here, or no longer", where=self.url) from e
+        where = f"{self.url}: {tag}/{MANIFEST}"
+        return manifests.read(data, where, model=model, version=version, ref=ref, snapshot=snapshot)
+
+    def bring_plain(
+        self, manifest: PublishedManifest, landing: Landing, progress: Progress | None = None
+    ) -> Brought:
+        """The files of a published version. Raises as `bring`."""
+        release = self._release(releasetags.of_version(manifest.model, manifest.version))
+        return plainly.bring(_Parts(self._host, self._store, release), manifest, landing, progress)
+
+    def _manifest(self, tag: str, ref: ManifestRef | None) -> bytes:
+        if self._store is not None:
+            key = _key(tag, MANIFEST)
+            size = ref.size if ref else self._store.head(key).size
+            _check_size(size, self.url)
+            return self._store.get_range(key, 0, size)
+        release = self._release(tag)
+        asset = release.asset(MANIFEST)
+        if asset is None:
+            raise NotFound(MANIFEST, where=self.url)
+        size = ref.size if ref else asset.size
+        _check_size(size, self.url)
+        return _joined(self._host.read(release, asset, 0, size), size)
+
+    def _release(self, tag: str) -> HostedRelease:
+        if self._store is not None:
+            return HostedRelease(tag=tag, draft=False)
+        found = self._host.find(tag)
+        if found is None or found.draft:
+            raise NotFound(tag, where=self.url)
+        return found
+
+
+class _Parts:
+    """A plainly.Plain: the assets of a release."""
+
+    def __init__(self, host: ReleaseHost, store: ObjectStore | None, release: HostedRelease) -> None:
+        self._host = host
+        self._store = store
+        self._release = release
+
+    @property
+    def url(self) -> str:
+        return self._host.url
+
+    def ranges(self, asset: PublishedAsset, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        if self._store is not None:
+            return self._store.get_ranges(_key(self._release.tag, asset.name), ranges)
+        there = self._release.asset(asset.name)
+        if there is None:
+            raise Missing(
+                f"{asset.name} is not at {self._release.tag} any more",
+                where=self.url,
+                safe="nothing was installed",
+                next="publish the version again",
+            )
+        return [
+            _joined(self._host.read(self._release, there, start, length), length) for start, length in ranges
+        ]
+
+
+def at(address: str | ObjectStore, base: str = ".") -> Origin:
+    """What lies at an address: a folder, a bucket (`s3://…`, `https://…`), or a forge (`github:owner/repo`). Raises
+    UsageError, StoreUnavailable (no such folder), MissingExtra."""
+    if not isinstance(address, str):
+        return Origin(BucketHost(address, writes=False), address)
+    opened = stores.at(address, base=base)
+    # A folder is there or not. Whoever serves a copy that is here should not wait long for a newer one.
+    store = RetryingStore(opened, SystemClock(), PATIENCE) if "://" in opened.url else opened
+    return Origin(BucketHost(store, writes=False), store)
+
+
+def canonical(address: str | ObjectStore, base: str = ".") -> str:
+    """One spelling for each place. Raises UsageError."""
+    return stores.canonical(address, base) if isinstance(address, str) else address.url
+
+
+def _key(tag: str, name: str) -> str:
+    model, version = releasetags.parse(tag)
+    return f"models/{model}/published/{version}/{name}"
+
+
+def _joined(parts: Iterator[bytes], size: int) -> bytes:
+    """Not more than was asked for, whatever comes."""
+    found = bytearray()
+    for part in parts:
+        found += part
+        if len(found) > size:
+            break
+    return bytes(found[: size + 1])
+
+
+def _check_size(size: int, where: str) -> None:
+    if not 0 <= size <= manifests.MAX_BYTES:
+        raise Corrupt(f"a manifest of {size:,} bytes is larger than any is", where=where)

@@ -1,0 +1,137 @@
+"""Delivery of a published version, whose files lie plainly: what is here already is kept, the rest read by ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+from blake3 import blake3
+
+from rote.delivery import Brought
+from rote.errors import Corrupt
+from rote.ports import Incoming, Landing, Progress, Silence
+from rote.publication import PublishedAsset, PublishedFile, PublishedManifest
+from rote.snapshot import Entry
+
+BATCH = 8 << 20
+"""Bytes that are asked for, and held, at a time; or one chunk, where that is larger."""
+
+
+class Plain(Protocol):
+    """Where the parts of files lie."""
+
+    @property
+    def url(self) -> str:
+        """The address, fit to be shown."""
+
+    def ranges(self, asset: PublishedAsset, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Several (start, length) of a part, in the order asked. Raises Corrupt where it is shorter, NotFound."""
+
+
+class _Piece(msgspec.Struct, frozen=True):
+    """A stretch of a file; `digest` where it is a chunk."""
+
+    start: int
+    length: int
+    digest: bytes | None
+
+
+def bring(
+    plain: Plain, manifest: PublishedManifest, landing: Landing, progress: Progress | None = None
+) -> Brought:
+    """Put the files of a published version in place. `manifest` was verified; every byte is held against it. On an
+    error what was there stays. Raises Corrupt, NotFound, StoreUnavailable, and what the landing raises."""
+    progress = progress or Silence()
+    with landing.begin(manifest.snapshot) as incoming:
+        missing = [file for file in manifest.files if not incoming.keep(_entry(file))]
+        incoming.room(sum(file.size for file in missing))
+        progress.start("fetching", len(missing), "files")
+        try:
+            for file in missing:
+                incoming.file(
+                    file.path,
+                    file.size,
+                    file.executable,
+                    bytes.fromhex(file.digest),
+                    _parts(plain, file, incoming),
+                )
+                progress.step()
+        finally:
+            progress.done()
+    return Brought(len(missing), len(manifest.files) - len(missing))
+
+
+def _entry(file: PublishedFile) -> Entry:
+    return Entry(file.path, file.size, file.executable, bytes.fromhex(file.digest))
+
+
+def _parts(plain: Plain, file: PublishedFile, incoming: Incoming) -> Iterator[bytes]:
+    """The bytes of a file, each chunk verified by itself and the whole at the end."""
+    whole = blake3()
+    for batch in _batches(_pieces(file)):
+        here = [incoming.chunk(piece.digest) if piece.digest else None for piece in batch]
+        wanted = [(p.start, p.length) for p, data in zip(batch, here, strict=True) if data is None]
+        came = iter(_read(plain, file, wanted))
+        for piece, known in zip(batch, here, strict=True):
+            data = next(came) if known is None else known
+            if piece.digest and known is None and blake3(data).digest() != piece.digest:
+                raise _damaged(plain, file)
+            whole.update(data)
+            yield data
+    if whole.hexdigest() != file.digest:
+        raise _damaged(plain, file)
+
+
+def _pieces(file: PublishedFile) -> Iterator[_Piece]:
+    start = 0
+    for digest, length in file.chunks:
+        yield _Piece(start, length, bytes.fromhex(digest))
+        start += length
+    while start < file.size:
+        length = min(BATCH, file.size - start)
+        yield _Piece(start, length, None)
+        start += length
+
+
+def _batches(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:
+    batch: list[_Piece] = []
+    size = 0
+    for piece in pieces:
+        if batch and size + piece.length > BATCH:
+            yield batch
+            batch, size = [], 0
+        batch.append(piece)
+        size += piece.length
+    if batch:
+        yield batch
+
+
+def _read(plain: Plain, file: PublishedFile, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+    """Ranges of a file, out of the parts that make it."""
+    found = [bytearray() for _ in ranges]
+    begin = 0
+    for asset in file.assets:
+        end = begin + asset.size
+        cut = [
+            (number, max(start, begin) - begin, min(start + length, end) - max(start, begin))
+            for number, (start, length) in enumerate(ranges)
+            if start < end and start + length > begin
+        ]
+        if cut:
+            came = plain.ranges(asset, [(start, length) for _, start, length in cut])
+            for (number, _, length), data in zip(cut, came, strict=True):
+                if len(data) != length:
+                    raise _damaged(plain, file)
+                found[number] += data
+        begin = end
+    return [bytes(data) for data in found]
+
+
+def _damaged(plain: Plain, file: PublishedFile) -> Corrupt:
+    return Corrupt(
+        f"{file.path} is not what the manifest says: it was damaged, cut or swapped where it lies",
+        where=plain.url,
+        safe="nothing was installed",
+        next="try again; if it stays so, publish the version again",
+    )
