@@ -9,6 +9,7 @@ from rote.clock import SystemClock
 from rote.delivery import Brought
 from rote.errors import Corrupt, Missing, NotFound
 from rote.hosting import HostedRelease, ReleaseHost, Told
+from rote.ids import shown
 from rote.ports import Landing, ObjectStore, Progress
 from rote.publication import MANIFEST, ManifestRef, PublishedAsset, PublishedManifest
 from rote.record import Channel
@@ -72,7 +73,17 @@ class Origin:
         except NotFound as e:
             raise Missing(f"{model}@{version} is not published here, or no longer", where=self.url) from e
         where = f"{self.url}: {tag}/{MANIFEST}"
-        return manifests.read(data, where, model=model, version=version, ref=ref, snapshot=snapshot)
+        if ref is not None and manifests.ref_of(data) != ref:
+            raise _not_it("it is not the one that the channel document names", where)
+        found = manifests.decoded(data, where)
+        if (found.model, found.version) != (model, version):
+            raise _not_it(f"it is that of {shown(found.model)}@{shown(found.version)}", where)
+        total = sum(file.size for file in found.files)
+        if snapshot is not None and (found.snapshot, len(found.files), total) != (
+            snapshot.id, snapshot.files, snapshot.size,
+        ):  # fmt: skip
+            raise _not_it("its files are not those that the channel document names", where)
+        return found
 
     def bring_plain(
         self, manifest: PublishedManifest, landing: Landing, progress: Progress | None = None
@@ -161,6 +172,15 @@ def _joined(parts: Iterator[bytes], size: int) -> bytes:
         if len(found) > size:
             break
     return bytes(found[: size + 1])
+
+
+def _not_it(why: str, where: str) -> Corrupt:
+    return Corrupt(
+        f"this manifest is not one to trust: {why}",
+        where=where,
+        safe="nothing was installed",
+        next="publish the version again, or ask who publishes it",
+    )
 
 
 def _check_size(size: int, where: str) -> None:

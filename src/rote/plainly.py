@@ -17,6 +17,9 @@ from rote.snapshot import Entry
 BATCH = 8 << 20
 """Bytes that are asked for, and held, at a time; or one chunk, where that is larger."""
 
+MAX_CHUNK = 64 << 20
+"""A manifest that says larger chunks is one that a stranger made: then the file is read without them."""
+
 
 class Plain(Protocol):
     """Where the parts of files lie."""
@@ -85,7 +88,8 @@ def _parts(plain: Plain, file: PublishedFile, incoming: Incoming) -> Iterator[by
 
 def _pieces(file: PublishedFile) -> Iterator[_Piece]:
     start = 0
-    for digest, length in file.chunks:
+    largest = max((length for _, length in file.chunks), default=0)
+    for digest, length in file.chunks if largest <= MAX_CHUNK else ():
         yield _Piece(start, length, bytes.fromhex(digest))
         start += length
     while start < file.size:

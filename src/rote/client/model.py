@@ -147,18 +147,14 @@ class Model:
         changed. `every` is in seconds, or such as `5m`: a wait is by chance up to a fifth shorter or longer, and grows
         to an hour while the place is in trouble, for all models that are followed there. An exception of the callback
         is a failure of the version, as with `load`. Call `stop` of what is returned to end it. Raises UsageError."""
-        return Watch(self, callback, polling.seconds(every))
-
-    @property
-    def place(self) -> str:
-        """Where the model is looked for, in one spelling."""
-        return origins.canonical(self._address, self._base)
-
-    def in_use(self) -> str | None:
-        """What the version in use is called in the cache, if there is one; nothing is read or asked."""
-        return self._verified.folder if self._verified else None
+        place = origins.canonical(self._address, self._base)
+        return Watch(self, callback, polling.seconds(every), place=place, using=self._folder)
 
     # ---- private
+
+    def _folder(self) -> str | None:
+        """What the version in use is called in the cache, if there is one; nothing is read or asked."""
+        return self._verified.folder if self._verified else None
 
     def _go_on(self, using: CurrentVersion, why: Exception) -> bool:
         """Count a failure; whether to load again: another version, or this one once more."""

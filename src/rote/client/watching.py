@@ -57,10 +57,22 @@ def host_of(url: str) -> Host:
 class Watch:
     """A thread that looks for newer versions of a model. Made by `Model.watch`; it ends with the program."""
 
-    def __init__(self, model: Model, callback: Callable[[Model], object], every: float) -> None:
+    def __init__(
+        self,
+        model: Model,
+        callback: Callable[[Model], object],
+        every: float,
+        *,
+        place: str,
+        using: Callable[[], str | None],
+    ) -> None:
+        """`place` is the address where the model is looked for; `using` tells which version is in use."""
         self._model = model
         self._callback = callback
         self._every = every
+        self._host = host_of(place)
+        self._using = using
+        self._told = using()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"rote-watch-{model.name}", daemon=True)
         self._thread.start()
@@ -72,16 +84,14 @@ class Watch:
             self._thread.join(timeout)
 
     def _run(self) -> None:
-        told: object = self._model.in_use()
         pause = polling.pause(self._every, 0, random.random())
         while not self._stopped.wait(pause):
-            host = host_of(self._model.place)
-            pause = host.closed()
+            pause = self._host.closed()
             if pause:
                 continue
             error = self._look()
-            pause = host.told(self._every, random.random(), error)
-            told = self._tell(told)
+            pause = self._host.told(self._every, random.random(), error)
+            self._tell()
 
     def _look(self) -> StoreUnavailable | None:
         """One look; what the place is in trouble with."""
@@ -93,13 +103,12 @@ class Watch:
         problem = self._model.problem
         return problem if isinstance(problem, StoreUnavailable) else None
 
-    def _tell(self, told: object) -> object:
+    def _tell(self) -> None:
         """Call back if another version is in use than the callback knows."""
-        using = self._model.in_use()
-        if using is None or using == told or self._stopped.is_set():
-            return told
+        if self._using() in (None, self._told) or self._stopped.is_set():
+            return
         try:
             self._model.load(lambda _: self._callback(self._model))
         except Exception as e:  # noqa: BLE001 - what the application does is its own; the watch goes on
             _log.warning("%s@%s: the callback failed: %s", self._model.name, self._model.alias, e)
-        return self._model.in_use()
+        self._told = self._using()
