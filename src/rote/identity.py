@@ -107,12 +107,13 @@ def identify(tree: Tree, progress: Progress) -> Identity:
     return Identity(id=snapshot_id(tree.single, ids), files=files, size=size, single=tree.single)
 
 
-def of_rows(rows: Columns, *, single: bool) -> SnapshotId:
-    """The id of a tree whose rows are all here, in the order of their paths, every digest known."""
+def of_rows(batches: Iterable[Columns], *, single: bool) -> SnapshotId:
+    """The id of a tree whose rows come in the order of their paths, every digest known."""
     cutting = Cutting()
-    nodes = cutting.add(rows)
+    ids = [node_id(logical(rows_of(node))) for batch in batches for node in cutting.add(batch)]
     rest = cutting.rest()
-    ids = [node_id(logical(rows_of(node))) for node in ([*nodes, rest] if rest else nodes)]
+    if rest:
+        ids.append(node_id(logical(rows_of(rest))))
     return snapshot_id(single, ids)
 
 

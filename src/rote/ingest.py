@@ -22,6 +22,7 @@ from rote.reading import LoadedNode
 from rote.record import StoreInfo
 from rote.snapshot import SnapshotRecord, SnapshotRef
 from rote.snapshots import Snapshots
+from rote.stamping import Stamped
 
 GROUP = 1 << 20
 """Small files share blocks of about so many bytes."""
@@ -117,14 +118,17 @@ class SnapshotWriter:
                 progress.done()
             return saving.finish(tree)
 
-    def compose(self, parts: Mapping[str, SnapshotRecord], snapshots: Snapshots) -> SnapshotRecord:
-        """One snapshot of several: the files of each below its path, or at its path if it is of a single file.
+    def compose(
+        self, parts: Mapping[str, SnapshotRecord], snapshots: Snapshots, stamped: Stamped | None = None
+    ) -> SnapshotRecord:
+        """One snapshot of several: the files of each below its path, or at its path if it is of a single file; those in
+        `stamped` changed.
 
-        No byte is copied unless a pack may no longer be used. Raises BadPath if two would have one path, NotFound,
-        Corrupt.
+        No byte is copied unless a pack may no longer be used, or a file is changed. Raises BadPath if two would have
+        one path, NotFound, Corrupt.
         """
         with _Saving(self._store, self._write, self._info, None, None) as saving:
-            tree = Composed(parts, snapshots, saving.locator.learn)
+            tree = Composed(parts, snapshots, saving.locator.learn, stamped)
             saving.few = 0
             for batch in tree.batches():
                 saving.take(tree, batch)

@@ -157,6 +157,13 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """The public keys that sign its channels, for applications to trust; empty: not signed any more. None: not said."""
     expires: float | None = None
     """Seconds after which applications count what a channel says as stale."""
+    stamp: bool = False
+    """Whether safetensors and ONNX files of a version say which version they are."""
+    licence: str = ""
+    limits: str = ""
+    """What the model is not good for, for people."""
+    card: Mapping[str, str | tuple[str, ...]] = {}
+    """What its card says besides: keys of the Hugging Face Hub's front matter, and `text`, a file of prose."""
     publish: tuple[str, ...] = ()
     """The targets that every version which an alias names is published at, and the alias's channel with it."""
     at: At = At("rote.yaml", 0)

@@ -310,6 +310,13 @@ class Bump(msgspec.Struct, frozen=True, kw_only=True):
     why: list[str] = []
 
 
+class Unstamped(msgspec.Struct, frozen=True, kw_only=True):
+    """What files of a version were before they got their stamps: the id of the snapshot, and path -> digest."""
+
+    snapshot: SnapshotId
+    files: dict[str, Digest]
+
+
 class Version(msgspec.Struct, frozen=True, kw_only=True):
     """Body of `models/<name>/versions/<semver>`: immutable. What an older rote did not write has its default."""
 
@@ -330,6 +337,13 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     signature: dict[str, Any] = {}
     """Path in the version -> what goes in and comes out of that file (docs/format.md, 10.3)."""
     bump: Bump | None = None
+    stamped: Unstamped | msgspec.UnsetType = msgspec.UNSET
+    """What its files were before their stamps; not there if none has one."""
+
+    @property
+    def made(self) -> SnapshotId:
+        """The id of the snapshot of the files as the run made them."""
+        return self.stamped.snapshot if self.stamped else self.snapshot.id
 
 
 class AliasMove(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
-from rote import deriving, versions
+from rote import deriving, identity, stamping, versions
 from rote import gates as law
+from rote.composing import Composed
 from rote.errors import Refused, UsageError
-from rote.ids import Digest
+from rote.ids import Digest, SnapshotId
 from rote.ingest import SnapshotWriter
 from rote.interfaces import Interfaces
 from rote.modelfiles import ModelFiles
@@ -19,7 +20,7 @@ from rote.pickles import HEAD, why_pickle
 from rote.pipeline import Gate, Model
 from rote.ports import Clock
 from rote.provenance import Origin, Provenance
-from rote.record import Bump, GateVerdict, Run, Version, VersionFile
+from rote.record import Bump, GateVerdict, Run, Unstamped, Version, VersionFile
 from rote.registry import Registry, version_key
 from rote.snapshot import Entry, SnapshotRecord
 from rote.snapshots import Snapshots
@@ -170,13 +171,14 @@ class Releasing:
         verdicts: list[GateVerdict],
         note: str,
     ) -> Released:
-        parts, record = self._compose(write, model, run)
+        writer = self._writer(write)
+        parts = self._files.of(model, run, writer)
+        number, bump, unstamped = wanted, None, self._identity(parts)
         signature = self._interfaces.of(model, run, parts) if self._interfaces else {}
-        number, bump = wanted, None
         if number is None:
             existing = self._registry.numbers(model.name)
             highest = self._registry.find(model.name, str(existing[0])) if existing else None
-            if highest and highest.snapshot.id == record.id:
+            if highest and highest.made == unstamped:
                 raise _SameFiles(highest)
             if part == deriving.AUTO:
                 bump = self._derived(model, origin, parts, signature, highest)
@@ -184,12 +186,18 @@ class Releasing:
             taken = [*existing, *self._registry.remarks.deleted(model.name)]
             number = str(versions.following(taken, part))
         listed, warnings = self._look_into(parts)
+        stamped, more = (
+            stamping.stamped(parts, self._snapshots, model.name, number)
+            if model.stamp
+            else (stamping.Stamped(), [])
+        )
+        record = writer.compose(parts, self._snapshots, stamped)
         ref = write.add_snapshot(record)
         made = Version(
             model=model.name,
             version=number,
             snapshot=ref,
-            files=listed,
+            files=stamped.listed(listed),
             run=run.id,
             commit=run.commit.id,
             metrics=run.metrics,
@@ -202,9 +210,10 @@ class Releasing:
             environment=origin.environment,
             signature=signature,
             bump=bump,
+            stamped=Unstamped(snapshot=unstamped, files=stamped.before) if stamped.before else msgspec.UNSET,
         )
         write.root(version_key(model.name, number), made, [ref])
-        return Released(made, verdicts, True, warnings)
+        return Released(made, verdicts, True, [*warnings, *more])
 
     def _derived(
         self, model: Model, origin: Origin, parts: Parts, signature: dict[str, Any], over: Version | None
@@ -226,16 +235,16 @@ class Releasing:
                 next=f"another --version, or rote model delete {model}@{version} --undo",
             )
 
-    def _compose(self, write: Write, model: Model, run: Run) -> tuple[Parts, SnapshotRecord]:
-        writer = self._writer(write)
-        parts = self._files.of(model, run, writer)
-        return parts, writer.compose(parts, self._snapshots)
+    def _identity(self, parts: Parts) -> SnapshotId:
+        """The id of a snapshot of these files as they are."""
+        batches = Composed(parts, self._snapshots, lambda node: None).batches()
+        return identity.of_rows(batches, single=False)
 
     def _again(self, model: Model, run: Run, there: Version) -> Released:
         """The version exists: the same files are no error, others are."""
         with self._transactions.begin() as write:
-            id = self._compose(write, model, run)[1].id
-        if id != there.snapshot.id:
+            id = self._identity(self._files.of(model, run, self._writer(write)))
+        if id != there.made:
             raise Refused(
                 f"{there.model}@{there.version} exists with other files, from run {there.run}; a version never changes",
                 safe="nothing was changed",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
-from rote import links, versions
+from rote import links, stamping, versions
 from rote.config import params, reading
 from rote.config.root import find
 from rote.errors import BadPath, Corrupt, Missing, NotAProject, UsageError
@@ -17,11 +17,14 @@ from rote.landing.found import FoundVersion, found
 from rote.links import Broken, Looking, Verified
 from rote.ports import Silence
 from rote.record import Version
+from rote.stamps import Unsound, edited, kind_of
 from rote.verifying import Verifying, walked
-from rote.verifying.made import listed
+from rote.verifying.made import digest, listed
 from rote.wiring import Wiring
 
 _SHOWN = 5
+_PIECE = 1 << 20
+_NO_PROJECT = "there is no project here whose store knows the version"
 
 
 class Verification:
@@ -46,11 +49,14 @@ class Verification:
         return self._verifying().version(self._wired().registry.get(model, ref), read_data=read_data)
 
     def _path(self, path: str, what: str, read_data: bool) -> Verified:
+        if os.path.isfile(path) and kind_of(path):
+            return self._file(path, what, read_data)
         there = found(path) if os.path.isdir(path) else None
         if there is None:
             raise UsageError(
                 f"nothing says what should lie in {shown(what, 200)}: it has no rote-manifest.json and no .rote-fetch",
-                next="name a folder of `rote fetch` or `rote publish`, an application's cache, or MODEL@VERSION",
+                next="name a folder of `rote fetch` or `rote publish`, an application's cache, a stamped file, or "
+                "MODEL@VERSION",
             )
         version, why = self._record(there)
         name = f"{version.model}@{version.version}" if version else _name(there)
@@ -68,11 +74,54 @@ class Verification:
             files = msgspec.structs.replace(last, told=[*files.told, *last.told])
         return msgspec.structs.replace(here, what=f"{what} ({name})", links=[*chain.links[:-1], files])
 
+    def _file(self, path: str, what: str, read_data: bool) -> Verified:
+        """A single file, which says itself which version it is of."""
+
+        def open_() -> Iterator[bytes]:
+            with open(path, "rb") as file:
+                while piece := file.read(_PIECE):
+                    yield piece
+
+        try:
+            said, undo = stamping.read(kind_of(path) or "", open_, os.path.getsize(path))
+        except Unsound as e:
+            raise Corrupt(f"this is no sound {kind_of(path)} file: {e}", where=what) from e
+        if said is None:
+            raise UsageError(
+                f"{shown(what, 200)} carries no stamp that says which version it is of",
+                next="models.NAME.stamp: true stamps the versions that are made from then on",
+            )
+        name = f"{said.model}@{said.version}"
+        here = _stamped_file(name, digest(edited(open_(), undo)) if undo is not None else None, said.digest)
+        version, why = self._known(said.model, said.version)
+        if version is None:
+            return walked(
+                f"{what} ({name})", None, {n: _closed(why) for n in links.CHAIN[:-1]} | {links.FILES: here}
+            )
+        if digest(open_()) not in [file.digest for file in version.files]:
+            wrong = Broken(f"it says that it is of {name}, which has no such file")
+            return walked(f"{what} ({name})", version, {links.FILES: _raising(wrong)})
+        chain = self._verifying().version(version, read_data=read_data)
+        return msgspec.structs.replace(chain, what=f"{what} ({name})")
+
+    def _known(self, model: str, version: str) -> tuple[Version | None, str]:
+        """The version of this name that the store here has, or why there is none."""
+        if self._w is None:
+            return None, _NO_PROJECT
+        try:
+            known = self._w.registry.find(model, version)
+        except (Missing, UsageError):
+            known = None
+        return (
+            known,
+            "" if known else f"the store of this project does not hold {shown(f'{model}@{version}')}",
+        )
+
     def _record(self, there: FoundVersion) -> tuple[Version | None, str]:
         """The version that lies in a folder, as the store here knows it; or why it does not. Raises Corrupt if the
         store has another under its name."""
         if self._w is None:
-            return None, "there is no project here whose store knows the version"
+            return None, _NO_PROJECT
         registry = self._w.registry
         if not there.model:
             for model in registry.models():
@@ -80,12 +129,9 @@ class Verification:
                     if version.snapshot.id == there.snapshot:
                         return version, ""
             return None, "the store of this project holds no version with these files"
-        try:
-            known = registry.find(there.model, there.version)
-        except Missing:
-            known = None
+        known, why = self._known(there.model, there.version)
         if known is None:
-            return None, f"the store of this project does not hold {_name(there)}"
+            return None, why
         if known.snapshot.id != there.snapshot:
             raise Corrupt(
                 f"what lies here says that it is {_name(there)}, and the store has other files under this name",
@@ -119,6 +165,29 @@ def _decoded(data: bytes, file: str) -> Any:
 
 def _name(there: FoundVersion) -> str:
     return f"{there.model}@{there.version}" if there.model else f"snapshot {there.snapshot[:12]}"
+
+
+def _raising(wrong: Broken) -> Callable[[Looking], None]:
+    """A link that is broken."""
+
+    def look(looking: Looking) -> None:
+        raise wrong
+
+    return look
+
+
+def _stamped_file(name: str, now: str | None, made: str) -> Callable[[Looking], None]:
+    """Whether a stamped file is what its stamp says."""
+
+    def look(looking: Looking) -> None:
+        if now is None:
+            looking.open("its stamp replaced an older one, so the file cannot be held against it")
+        elif now != made:
+            raise Broken("without its stamp it is not what the stamp says that the run made")
+        else:
+            looking.ok(f"it carries the stamp of {name}, and is what the stamp says")
+
+    return look
 
 
 def _closed(why: str) -> Callable[[Looking], None]:

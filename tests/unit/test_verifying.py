@@ -360,3 +360,54 @@ def test_an_applications_cache(root, tmp_path):
     target.chmod(0o644)
     target.write_text("x")
     assert_broken(verify(root, str(tmp_path / "cache")), "files", "labels.txt")
+
+
+def stamped(tmp_path):
+    """A project whose stage makes a model file that gets a stamp."""
+    (tmp_path / "made").mkdir()
+    body = b'{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}   '
+    lay(tmp_path, {"made/recipe": len(body).to_bytes(8, "little") + body + b"1234"})
+    pipeline = FILES["rote.yaml"].replace(
+        "cksum < work/all.txt > build/model.txt", "cp train.bin build/net.safetensors"
+    )
+    pipeline = pipeline.replace("build/model.txt", "build/net.safetensors").replace(
+        "    gates:", "    stamp: true\n    gates:"
+    )
+    files = FILES | {"train.bin": (tmp_path / "made/recipe").read_bytes(), "rote.yaml": pipeline}
+    return released(laid(tmp_path / "project", files))
+
+
+def test_a_stamped_version(tmp_path, monkeypatch):
+    import rote
+
+    root = stamped(tmp_path)
+    found = verify(root)
+    assert found.whole, found
+    assert "build/net.safetensors: left by stage train" in told(found, "files").told
+    project(root, 5).models.fetch("digits@1.0.0", str(tmp_path / "got"))
+    file = tmp_path / "got/build/net.safetensors"
+    assert verify(root, str(file)).whole
+    whole = file.read_bytes()
+    monkeypatch.chdir(tmp_path)
+    alone = rote.verify(str(file))
+    assert told(alone, "files").told == ["it carries the stamp of digits@1.0.0, and is what the stamp says"]
+    assert told(alone, "data").state == "open"
+    file.write_bytes(whole[:-1] + b"5")
+    assert_broken(rote.verify(str(file)), "files", "not what the stamp says")
+    assert verify(root, str(file)).why == "it says that it is of digits@1.0.0, which has no such file"
+    file.write_bytes((tmp_path / "made/recipe").read_bytes())
+    with pytest.raises(UsageError, match="carries no stamp"):
+        verify(root, str(file))
+    file.write_bytes(b"nothing at all")
+    with pytest.raises(rote.RoteError, match="no sound safetensors"):
+        verify(root, str(file))
+
+
+def test_a_stamp_that_the_version_does_not_tell(tmp_path):
+    root = stamped(tmp_path)
+
+    def change(body):
+        body["stamped"]["files"]["build/net.safetensors"] = "ab" * 32
+
+    forge(root, "models/digits/versions/", change)
+    assert_broken(verify(root), "files", "does not carry the stamp of digits@1.0.0")

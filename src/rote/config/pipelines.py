@@ -10,7 +10,7 @@ import msgspec
 
 from rote import gates as gates_law
 from rote import graph, smoking
-from rote.config import budgeting, caching, channeling, places, stagefiles, yamltext
+from rote.config import budgeting, caching, carding, channeling, places, stagefiles, yamltext
 from rote.config.nodes import Node
 from rote.config.refusal import refused
 from rote.config.section import Section
@@ -152,6 +152,10 @@ def _model(name: str, section: Section, gates: tuple[Gate, ...], found: dict[str
         signature=_signature(section),
         keys=channeling.keys(section),
         expires=channeling.expires(section),
+        stamp=section.flag("stamp"),
+        licence=section.text("licence"),
+        limits=section.text("limits"),
+        card=carding.card(section),
         publish=channeling.publish(section),
         at=section.at(),
     )

@@ -163,6 +163,22 @@ EVERY: Final[dict[str, tuple[dict[str, Any], str]]] = {
     ),
     "do": ({"type": "object"}, "The stage to make for each item of `foreach`, with ${item} and ${key}."),
 }
+CARD: Final = (
+    "language",
+    "tags",
+    "datasets",
+    "base_model",
+    "pipeline_tag",
+    "library_name",
+    "license_link",
+    "text",
+)
+"""What `models.NAME.card` may say."""
+_CARD: Final = {
+    "type": "object",
+    "properties": dict.fromkeys(CARD, _TEXTS),
+    "additionalProperties": False,
+}
 MODEL: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "files": (_TEXTS, "Files and folders that a version holds. Required."),
     "gates": (_GATES, "Conditions on metrics, besides those of the whole project."),
@@ -180,6 +196,16 @@ MODEL: Final[dict[str, tuple[dict[str, Any], str]]] = {
         "Public keys that applications trust; every move of an alias is signed with one at least.",
     ),
     "expires": (_DURATION, "After how long, such as 30d, applications say that they heard nothing new."),
+    "stamp": (
+        {"type": "boolean"},
+        "True: safetensors and ONNX files of a version say which version they are.",
+    ),
+    "licence": ({"type": "string", "minLength": 1}, "The licence, such as apache-2.0, for the card."),
+    "limits": ({"type": "string", "minLength": 1}, "What the model is not good for, for the card."),
+    "card": (
+        _CARD,
+        "More for the card: keys of the Hugging Face Hub such as tags and language; text: a file.",
+    ),
     "publish": (
         _TEXTS,
         "Targets that promote, rollback and publish bring versions to: a folder, a bucket, github:OWNER/REPO, …",

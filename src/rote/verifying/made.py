@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from rote import identity, metrics
+import msgspec
+from blake3 import blake3
+
+from rote import identity, metrics, stamping
 from rote.errors import Corrupt, Missing, NotFound
-from rote.ids import SnapshotId
+from rote.ids import Digest, SnapshotId
 from rote.links import Broken, Looking, inside
 from rote.overriding import locate, value_at
 from rote.ports import Columns
@@ -16,6 +19,7 @@ from rote.redaction import MASK
 from rote.snapshot import FILE, SnapshotRef
 from rote.snapshots import Snapshots
 from rote.stagekey import Inputs, plain
+from rote.stamps import Unsound, edited, kind_of
 from rote.verifying.evidence import Evidence, Made
 from rote.verifying.reading import read_all
 from rote.verifying.retracing import Unknowable
@@ -138,6 +142,10 @@ def files(evidence: Evidence, snapshots: Snapshots, look: Looking) -> None:
     version = evidence.version
     whole(version, snapshots, look)
     for file in version.files:
+        before = version.stamped.files.get(file.path) if version.stamped else None
+        if before is not None:
+            _stamp(version, snapshots, file, before)
+            file = msgspec.structs.replace(file, digest=before)  # noqa: PLW2901 - from here on it is what the run made
         if not _comes_from(evidence, snapshots, look, file):
             raise Broken(f"{file.path} is neither what a stage of the run left nor what its commit has")
 
@@ -158,15 +166,38 @@ def whole(version: Version, snapshots: Snapshots, look: Looking) -> None:
 def listed(rows: list[VersionFile], *, single: bool = False) -> SnapshotId:
     """The id of the snapshot that has exactly these files."""
     ordered = sorted(rows, key=lambda f: f.path.encode())
-    return identity.of_rows(
-        Columns(
-            [f.path for f in ordered],
-            [f.size for f in ordered],
-            bytearray(f.executable for f in ordered),
-            [bytes.fromhex(f.digest) for f in ordered],
-        ),
-        single=single,
+    columns = Columns(
+        [f.path for f in ordered],
+        [f.size for f in ordered],
+        bytearray(f.executable for f in ordered),
+        [bytes.fromhex(f.digest) for f in ordered],
     )
+    return identity.of_rows([columns], single=single)
+
+
+def _stamp(version: Version, snapshots: Snapshots, file: VersionFile, before: Digest) -> None:
+    """Whether a file without its stamp is what the version says that the run made. Raises Broken."""
+    record, kind = snapshots.record(version.snapshot), kind_of(file.path)
+
+    def open() -> Iterator[bytes]:
+        return snapshots.read(record, file.path)
+
+    try:
+        said, undo = stamping.read(kind or "", open, file.size)
+    except Unsound as e:
+        raise Broken(f"{file.path} should carry a stamp: {e}") from e
+    if said is None or (said.model, said.version, said.digest) != (version.model, version.version, before):
+        raise Broken(f"{file.path} does not carry the stamp of {version.model}@{version.version}")
+    if undo is not None and digest(edited(open(), undo)) != before:
+        raise Broken(f"{file.path} without its stamp is not what the run made")
+
+
+def digest(pieces: Iterable[bytes]) -> Digest:
+    """BLAKE3 of bytes that come in pieces."""
+    hasher = blake3()
+    for piece in pieces:
+        hasher.update(piece)
+    return Digest(hasher.hexdigest())
 
 
 def _comes_from(evidence: Evidence, snapshots: Snapshots, look: Looking, file: VersionFile) -> bool:

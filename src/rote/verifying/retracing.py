@@ -77,7 +77,7 @@ class Retraced:
         columns = Columns(
             paths, [r[0] for r in listed], bytearray(r[1] for r in listed), [r[2] for r in listed]
         )
-        return identity.of_rows(columns, single=single)
+        return identity.of_rows([columns], single=single)
 
     def file(self, path: str) -> Digest | None:
         """The digest of the file that lay at a path; None if none did. Raises as `identity`."""
