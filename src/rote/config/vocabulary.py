@@ -182,7 +182,6 @@ _CARD: Final = {
 MODEL: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "files": (_TEXTS, "Files and folders that a version holds. Required."),
     "gates": (_GATES, "Conditions on metrics, besides those of the whole project."),
-    "desc": ({"type": "string"}, "What the model is for, for people."),
     "signature": (
         {"type": "string"},
         "A JSON file (an out, or one that git tracks) that says what goes in and comes out of the model.",
@@ -196,6 +195,10 @@ MODEL: Final[dict[str, tuple[dict[str, Any], str]]] = {
         "Public keys that applications trust; every move of an alias is signed with one at least.",
     ),
     "expires": (_DURATION, "After how long, such as 30d, applications say that they heard nothing new."),
+    "publish": (
+        _TEXTS,
+        "Targets that promote, rollback and publish bring versions to: a folder, a bucket, github:OWNER/REPO, …",
+    ),
     "stamp": (
         {"type": "boolean"},
         "True: safetensors and ONNX files of a version say which version they are.",
@@ -206,10 +209,7 @@ MODEL: Final[dict[str, tuple[dict[str, Any], str]]] = {
         _CARD,
         "More for the card: keys of the Hugging Face Hub such as tags and language; text: a file.",
     ),
-    "publish": (
-        _TEXTS,
-        "Targets that promote, rollback and publish bring versions to: a folder, a bucket, github:OWNER/REPO, …",
-    ),
+    "desc": ({"type": "string"}, "What the model is for, for people."),
 }
 _CACHE: Final = {
     "type": "object",
