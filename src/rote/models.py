@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rote.registry import ModelSummary
     from rote.releasing import Released
     from rote.remarks import Told
+    from rote.reverting import Reverted
+    from rote.tagwalk import Followed
     from rote.targeting import At
 
 
@@ -65,6 +67,24 @@ class Models:
             self._described(model), chosen, version=version, bump=bump, note=note
         )
 
+    def release_tags(self, model: str | None = None, *, dry_run: bool = False) -> list[Followed]:
+        """Do what git tags ask for that is not done: `MODEL@v1.2.3` releases a run of that commit, `MODEL#prod` moves
+        an alias; of one model, or of all in rote.yaml. With `dry_run` only say it. A tag that cannot be followed is in
+        what is returned, and the others go on. Raises UsageError."""
+        from rote.runsofcommits import RunsOfCommits  # only this call needs it
+        from rote.tagwalk import Doing, TagWalk  # the same
+
+        if model is not None:
+            self._described(model)
+        runs = RunsOfCommits(self._w, self._parts.provenance, self._last_reported())
+        doing = Doing(
+            release=lambda name, run, number: self.release(name, run=run.id, version=number).version,
+            promote=lambda name, number, alias, why: self.promote(f"{name}@{number}", alias, why=why),
+            run_of=lambda name, commit: runs.find(self._described(name), commit),
+            counts=runs.counts,
+        )
+        return TagWalk(self._w, doing).follow(model, dry_run=dry_run)
+
     def promote(self, model_version: str, alias: str, *, why: str = "") -> Channel:
         """Point an alias at `MODEL@VERSION`, in the store and then at the targets in `models.NAME.publish`. Raises
         Missing, BadName, UsageError; NotEverywhere for targets that could not be reached."""
@@ -76,6 +96,20 @@ class Models:
         passed over. Raises Missing, Refused."""
         say = self._w.progress.say
         return self._delivered(self._w.registry.rollback(model, alias, to=to, why=why, say=say))
+
+    def rollback_to_commit(self, model: str, rev: str, alias: str = "prod", *, why: str = "") -> Reverted:
+        """Point an alias back at the newest version it named that was made from the data of a commit, and from its code
+        if there is one. Where it is at such a version, nothing is changed. Raises Missing, Refused, UsageError."""
+        from rote.reverting import Reverted, Reverting  # only this call needs it
+        from rote.runsofcommits import RunsOfCommits  # the same
+
+        runs = RunsOfCommits(self._w, self._parts.provenance, None)
+        chosen = Reverting(self._w, self._parts.provenance, runs).choose(model, alias, rev)
+        if chosen.there:
+            return chosen
+        told = why or f"back to the data of {chosen.commit[:12]}"
+        self.rollback(model, alias, to=chosen.version, why=told)
+        return Reverted(chosen.version, chosen.commit, chosen.same_code, there=False)
 
     # what is said of a version
 

@@ -74,7 +74,7 @@ class Provenance:
             name = _holder(path, pinned) or (path if self._pinned_otherwise(path) else None)
             if name is None:
                 code[path] = str(snapshot)
-            elif name in pinned and self._is_part(pinned[name], path[len(name) + 1 :], snapshot):
+            elif self.pins(pinned, path, snapshot):
                 data[name] = pinned[name].snapshot
             else:
                 data[path] = snapshot
@@ -110,6 +110,15 @@ class Provenance:
         found = self.of_run(run, files).ingredients
         data = {used.path: used.snapshot for used in version.data} or found.data
         return msgspec.structs.replace(found, names=names, signature=version.signature, data=data)
+
+    def pins(self, pointers: Mapping[str, Pointer], path: str, snapshot: SnapshotId) -> bool:
+        """Whether what pointers pin at a path, which may lie inside of the data, is this snapshot."""
+        name = _holder(path, pointers)
+        return (
+            name is not None
+            and name in pointers
+            and self._is_part(pointers[name], path[len(name) + 1 :], snapshot)
+        )
 
     def _pinned(self, run: Run) -> dict[str, Pointer]:
         """The pointers of the run's commit; where there is none, or it is not here, those of the working tree."""

@@ -6,6 +6,8 @@ import os
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import msgspec
+
 from rote.errors import Missing, RoteError, UsageError
 from rote.ids import shown
 from rote.record import Commit
@@ -30,6 +32,14 @@ _DIFF = (
     "--src-prefix=a/",
     "--dst-prefix=b/",
 )
+
+
+class GitTag(msgspec.Struct, frozen=True):
+    """A tag: its name, the id of what it names (an annotated tag is an object of its own), and the commit."""
+
+    name: str
+    id: str
+    commit: str
 
 
 class Git:
@@ -188,6 +198,37 @@ class Git:
     def remove(self, folder: str) -> None:
         """Take away a working tree that `place` made, with all that is in it. Raises RoteError."""
         self._run("worktree", "remove", "--force", "--force", folder)
+
+    def tags(self) -> list[GitTag]:
+        """Every tag that leads to a commit, in the order in which they were made. One process."""
+        if self._git_dir is None:
+            return []
+        form = "%(objectname)%00%(objecttype)%00%(*objectname)%00%(*objecttype)%00%(refname)"
+        out = self._run("for-each-ref", "--sort=creatordate", f"--format={form}", "refs/tags/")
+        found = []
+        for line in out.splitlines():
+            id, kind, inner, inner_kind, ref = line.split(b"\0", 4)
+            commit = id if kind == b"commit" else inner if inner_kind == b"commit" else b""
+            name = ref.removeprefix(b"refs/tags/").decode("utf-8", "surrogateescape")
+            if commit:
+                found.append(GitTag(name=name, id=id.decode("ascii"), commit=commit.decode("ascii")))
+        return found
+
+    def changed(self, old: str, new: str) -> list[str] | None:
+        """The paths below `root` that differ between two commits; None if one of them is not here."""
+        self._must_have_repository(old)
+        out = self._run(
+            "diff-tree", "-r", "-z", "--name-only", "--no-renames", "--relative", "--end-of-options", old, new,
+            good=(0, 128),
+        )  # fmt: skip
+        if not out and old != new and not self._both(old, new):
+            return None
+        return [os.fsdecode(name) for name in out.split(b"\0") if name]
+
+    def _both(self, *commits: str) -> bool:
+        asked = b"".join(commit.encode("ascii") + b"\n" for commit in commits)
+        told = self._run("cat-file", "--batch-check=%(objecttype)", input=asked).split()
+        return told == [b"commit"] * len(commits)
 
     def origin(self) -> str:
         """The address of the remote `origin`, without secrets; empty if there is none."""

@@ -129,8 +129,10 @@ def following(existing: list[Semver], part: str) -> Semver:
 
 
 def named(text: str) -> tuple[str, str]:
-    """`MODEL@VERSION`, `MODEL@vVERSION` (as tags say it) or `MODEL@ALIAS` -> the model, and the version or alias. Raises
-    UsageError."""
+    """`MODEL@VERSION`, `MODEL@vVERSION` (as tags say it) or `MODEL@ALIAS` -> the model, and the version or alias.
+
+    Raises UsageError.
+    """
     model, at, version = text.partition("@")
     if not at or not model or not version:
         raise UsageError(

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", required=False)
+@click.option("--from-tags", is_flag=True, help="Do what git tags such as m@v1.2.3 and m#prod ask for.")
+@click.option("--dry-run", is_flag=True, help="With --from-tags: only say what would be done.")
 @click.option("--run", metavar="RUN", help="Which run (default: the one that `rote run` reported last).")
 @click.option("--version", metavar="X.Y.Z", help="Which version.")
 @click.option(
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
 @click.pass_context
 def release_command(
     ctx: click.Context,
-    model: str,
+    model: str | None,
+    from_tags: bool,
+    dry_run: bool,
     run: str | None,
     version: str | None,
     bump: str | None,
@@ -40,7 +44,16 @@ def release_command(
     alias: str | None,
     json_: bool,
 ) -> None:
-    """Make a version of MODEL, if the run passes its gates."""
+    """Make a version of MODEL, if the run passes its gates; or do what git tags ask for."""
+    if from_tags:
+        if run or version or bump or note or alias:
+            raise UsageError("with --from-tags the tags say which run, version and alias")
+        follow_tags(ctx, model, dry_run, json_)
+        return
+    if model is None:
+        raise UsageError("say which model", next="rote release MODEL, or rote release --from-tags")
+    if dry_run:
+        raise UsageError("--dry-run goes with --from-tags")
     if version and bump:
         raise UsageError("--version and --bump exclude each other")
     here = project(ctx)
@@ -71,6 +84,21 @@ def release_command(
         click.echo(f"warning: {warning}")
     if alias:
         click.echo(f"{alias} points at {made.model}@{made.version}")
+
+
+def follow_tags(ctx: click.Context, model: str | None, dry_run: bool, json_: bool) -> None:
+    """What became of each tag; ends with 1 if one failed."""
+    found = project(ctx).models.release_tags(model, dry_run=dry_run)
+    if json_:
+        as_json(found)
+    elif not found:
+        click.echo("no tag speaks of a model: git tag MODEL@v1.0.0")
+    else:
+        click.echo(
+            table(["tag", "commit", "", ""], [[value(f.tag), f.commit[:12], f.state, f.told] for f in found])
+        )
+    if any(f.state == "failed" for f in found):
+        ctx.exit(1)
 
 
 def verdicts(found: list[GateVerdict]) -> str:
@@ -164,10 +192,23 @@ def _before(channel: Channel) -> str:
 @click.argument("model")
 @click.argument("alias", default="prod")
 @click.option("--to", metavar="VERSION", help="Back to this version.")
+@click.option(
+    "--to-commit", metavar="REV", help="Back to the newest version that was made from the data of REV."
+)
 @click.option("--why", default="", metavar="TEXT", help="Kept in the alias's history.")
 @click.pass_context
-def rollback_command(ctx: click.Context, model: str, alias: str, to: str | None, why: str) -> None:
+def rollback_command(
+    ctx: click.Context, model: str, alias: str, to: str | None, to_commit: str | None, why: str
+) -> None:
     """Point ALIAS (default: prod) of MODEL back at the version before."""
+    if to_commit is not None:
+        if to:
+            raise UsageError("--to and --to-commit exclude each other")
+        found = project(ctx).models.rollback_to_commit(model, to_commit, alias, why=why)
+        at = "is at" if found.there else "points again at"
+        code = "" if found.same_code else "; its code or params were others"
+        click.echo(f"{alias} {at} {model}@{found.version}, made from the data of {found.commit[:12]}{code}")
+        return
     channel = project(ctx).models.rollback(model, alias, to=to, why=why)
     click.echo(f"{alias} points at {channel.model}@{channel.version} again{_before(channel)}")
 
