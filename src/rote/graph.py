@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Generic, TypeVar
 
 from rote.errors import ConfigError
 from rote.ids import nearest, shown
@@ -21,17 +22,69 @@ class GraphError(ConfigError):
 
 
 def needs(stages: Mapping[str, Stage]) -> dict[str, tuple[str, ...]]:
+    """For each stage the stages that come before it: those whose outs it needs (`makers`), and the checks of what it
+    reads (`guards`); in the order of the file. Raises GraphError where a stage needs its own out."""
+    made = makers(stages)
+    checks = guards(stages, made)
+    if not any(checks.values()):
+        return made
+    position = {name: index for index, name in enumerate(stages)}
+    return {name: tuple(sorted({*made[name], *checks[name]}, key=position.__getitem__)) for name in stages}
+
+
+def guards(
+    stages: Mapping[str, Stage], made: Mapping[str, tuple[str, ...]] | None = None
+) -> dict[str, tuple[str, ...]]:
+    """For each stage the checks that vouch for data which it reads; `made` is `makers(stages)`, if that is known.
+
+    No check waits for another, and a stage that a check itself needs, directly or through others, does not wait for
+    that check.
+    """
+    found: dict[str, tuple[str, ...]] = dict.fromkeys(stages, ())
+    checks = [stage for stage in stages.values() if stage.check]
+    if not checks:
+        return found
+    readers = _Places(
+        (path, stage.name) for stage in stages.values() if not stage.check for path in _read(stage)
+    )
+    made = makers(stages) if made is None else made
+    for stage in checks:
+        before = _before(stage.name, made)
+        for path in stage.check.paths if stage.check else ():
+            for reader in dict.fromkeys(readers.at(path)):
+                if reader not in before and stage.name not in found[reader]:
+                    found[reader] = (*found[reader], stage.name)
+    return found
+
+
+def _before(name: str, made: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """All that a stage needs, directly or through others."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        for maker in made[waiting.pop()]:
+            if maker not in found:
+                found.add(maker)
+                waiting.append(maker)
+    return found
+
+
+def _read(stage: Stage) -> tuple[str, ...]:
+    return (*stage.deps, *dict.fromkeys(param.file for param in stage.params))
+
+
+def makers(stages: Mapping[str, Stage]) -> dict[str, tuple[str, ...]]:
     """For each stage the stages whose outs it needs, in the order of the file.
 
     A stage needs another where one of its deps or params files is an out of the other, lies in such an out, or is a
     folder that holds one. Raises GraphError where a stage needs its own out.
     """
-    made = _Made(stages.values())
+    made = _made(stages.values())
     position = {name: index for index, name in enumerate(stages)}
     found = {}
     for stage in stages.values():
         wanted: dict[str, None] = {}
-        for path in (*stage.deps, *dict.fromkeys(param.file for param in stage.params)):
+        for path in _read(stage):
             for maker, out in made.at(path):
                 if maker == stage.name:
                     raise GraphError(
@@ -48,24 +101,30 @@ def _own(path: str, out: str) -> str:
     return f"the dep {shown(path)} and this stage's own out {shown(out)} lie one inside the other"
 
 
-class _Made:
-    """Every out, findable by its own path and by each folder above it."""
+_Thing = TypeVar("_Thing")
 
-    def __init__(self, stages: Iterable[Stage]) -> None:
-        self._exact: dict[str, tuple[str, Out]] = {}
-        self._above: dict[str, list[tuple[str, Out]]] = {}
-        for stage in stages:
-            for out in stage.outs:
-                self._exact[out.path] = (stage.name, out)
-                for folder in _folders(out.path):
-                    self._above.setdefault(folder, []).append((stage.name, out))
 
-    def at(self, path: str) -> Iterable[tuple[str, Out]]:
-        """The outs that are `path`, hold it, or lie in it."""
+class _Places(Generic[_Thing]):
+    """Things that lie at paths, findable by their own path and by each folder above it."""
+
+    def __init__(self, things: Iterable[tuple[str, _Thing]]) -> None:
+        self._exact: dict[str, list[_Thing]] = {}
+        self._above: dict[str, list[_Thing]] = {}
+        for path, thing in things:
+            self._exact.setdefault(path, []).append(thing)
+            for folder in _folders(path):
+                self._above.setdefault(folder, []).append(thing)
+
+    def at(self, path: str) -> Iterable[_Thing]:
+        """What lies at `path`, holds it, or lies in it."""
         for place in (path, *_folders(path)):
-            if place in self._exact:
-                yield self._exact[place]
+            yield from self._exact.get(place, ())
         yield from self._above.get(path, ())
+
+
+def _made(stages: Iterable[Stage]) -> _Places[tuple[str, Out]]:
+    """Every out, with the name of the stage that makes it."""
+    return _Places((out.path, (stage.name, out)) for stage in stages for out in stage.outs)
 
 
 def _folders(path: str) -> Iterable[str]:
@@ -177,10 +236,7 @@ def _visit(
 
 
 def _cycle(names: Sequence[str], stages: Mapping[str, Stage]) -> GraphError:
-    steps = [
-        f"{user} needs {shown(_between(stages[user], stages[maker]))} of {maker}"
-        for user, maker in itertools.pairwise(names)
-    ]
+    steps = [_step(stages[user], stages[maker]) for user, maker in itertools.pairwise(names)]
     return GraphError(
         f"the stages form a cycle: {'; '.join(steps)}",
         [stages[name] for name in names[:-1]],
@@ -188,12 +244,12 @@ def _cycle(names: Sequence[str], stages: Mapping[str, Stage]) -> GraphError:
     )
 
 
-def _between(user: Stage, maker: Stage) -> str:
-    made = _Made([maker])
-    for path in (*user.deps, *(param.file for param in user.params)):
+def _step(user: Stage, maker: Stage) -> str:
+    made = _made([maker])
+    for path in _read(user):
         for _, out in made.at(path):
-            return out.path
-    return ""
+            return f"{user.name} needs {shown(out.path)} of {maker.name}"
+    return f"{user.name} waits for the check {maker.name}"
 
 
 def needed(stages: Mapping[str, Stage], targets: Collection[str] = ()) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing, suppress
@@ -217,6 +219,7 @@ class Operating:
         return Stagework(
             self._w.workspace, self._w.data, values=values, environment=_environment(smoke), decode=_decode,
             files=self._w.files, python=self._python, warmed=warming.warmed if warming else None, smoke=smoke,
+            checker=_checker(),
         )  # fmt: skip
 
     def _warming(self, pipeline: Pipeline, *, cold: bool = False, smoke: bool = False) -> Warming | None:
@@ -299,6 +302,11 @@ class Operating:
             os.makedirs(self._w.cache, exist_ok=True)
             with open(os.path.join(self._w.cache, "run"), "w", encoding="ascii") as f:
                 f.write(run + "\n")
+
+
+def _checker() -> str:
+    """How expectations are held against data: by the Python that rote itself runs on."""
+    return f"exec {shlex.quote(sys.executable)} -P -m rote.expecting"
 
 
 def _strict(pipeline: Pipeline) -> Pipeline:

@@ -94,6 +94,40 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.cpus or self.memory or self.gpus is not None)
 
 
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """Data that a check looks at under a `name`: a file or folder (relative to the project's root), and how it is read.
+    `format` is `csv`, `parquet`, `jsonl` or `files`; empty: told by the names of the files."""
+
+    name: str
+    path: str
+    format: str = ""
+    delimiter: str = ""
+    header: bool = True
+
+
+class Expect(msgspec.Struct, frozen=True, kw_only=True):
+    """What is expected of a `table`: a condition (`text`), or a query (`sql`) that finds what must not be there, and
+    in words what that is (`says`)."""
+
+    table: str
+    text: str = ""
+    sql: str = ""
+    says: str = ""
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """What makes a stage a check: the data that it vouches for, and what is expected of it (none: its commands say
+    so). Stages that read any of this data wait until the check has passed."""
+
+    tables: tuple[Table, ...]
+    expect: tuple[Expect, ...] = ()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The data, relative to the project's root."""
+        return tuple(table.path for table in self.tables)
+
+
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """One command with what it needs and makes. All paths are relative to the project's root, with `/`."""
 
@@ -127,8 +161,15 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     retries: Retries = Retries()
     resources: Resources = Resources()
     smoke: Smoke | None = None
+    check: Check | None = None
+    """What it checks, if it is a check."""
     desc: str = ""
     at: At = At("rote.yaml", 0)
+
+    @property
+    def expects(self) -> bool:
+        """Whether it consists of expectations, which rote itself looks at; `cmd` is what the stage key says of them."""
+        return self.check is not None and bool(self.check.expect)
 
     @property
     def of_dvc(self) -> bool:

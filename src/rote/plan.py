@@ -21,10 +21,10 @@ ABSENT = "(absent)"
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that differs from the last result. `kind` is `command`, `dep`, `param`, `env`, `out`, `wdir`, `lock`,
-    `image`, `python` or `trace`; or, of what the stage was found to read, `file`, `folder` or `module`. `name` is the
-    path, `file:key` or variable (empty for command, wdir, image, python and trace); `old` and `new` are the values
-    before and now, `ABSENT` where there is none. A dep's value is its snapshot id, a file's and a lock file's the
-    digest of its content; of a folder and of modules it is the names that only one of both has."""
+    `image`, `python`, `trace` or `check`; or, of what the stage was found to read, `file`, `folder` or `module`. `name`
+    is the path, `file:key` or variable (empty for command, wdir, image, python, trace and check); `old` and `new` are
+    the values before and now, `ABSENT` where there is none. A dep's value is its snapshot id, a file's and a lock
+    file's the digest of its content; of a folder and of modules it is the names that only one of both has."""
 
     kind: str
     name: str
@@ -36,6 +36,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
             return "the command changed"
         if self.kind == "wdir":
             return f"wdir changed: {self.old} -> {self.new}"
+        if self.kind == "check":
+            return (
+                "expectations are understood in another way"
+                if ABSENT not in (self.old, self.new)
+                else _CHECK[self.new == ABSENT]
+            )
         if self.kind in ("image", "python", "trace"):
             return f"{self.kind} changed: {self.old} -> {self.new}"
         if self.kind in ("file", "folder", "module"):
@@ -62,6 +68,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         return f"the folder {self.name}, which it {verb}, {' and '.join(parts)}"
 
 
+_CHECK = ("it consists of expectations now", "it consists of expectations no longer")
 _SAID = {"lock": "lock file"}
 
 
@@ -111,7 +118,7 @@ def _said(value: Any, exact: bool) -> str:
 
 def changes(old: Inputs, new: Inputs) -> list[Change]:
     """Everything that differs and may be shown, in the order command, wdir, deps, params, variables, lock files, image,
-    Python, trace, starts, outs. Without secrets in commands and params: empty if and only if the stage keys are
+    Python, trace, check, starts, outs. Without secrets in commands and params: empty if and only if the stage keys are
     equal."""
     found: list[Change] = []
     old, new = shown(old), shown(new)
@@ -127,7 +134,7 @@ def changes(old: Inputs, new: Inputs) -> list[Change]:
                 found.append(msgspec.structs.replace(change, name=name))
     found += _variables(old, new)
     found += _pairs("lock", old.locks, new.locks)
-    for kind in ("image", "python", "trace"):
+    for kind in ("image", "python", "trace", "check"):
         was, now = getattr(old, kind) or ABSENT, getattr(new, kind) or ABSENT
         if was != now:
             found.append(Change(kind=kind, name="", old=was, new=now))

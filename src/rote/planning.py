@@ -10,7 +10,7 @@ from rote import plan as law
 from rote import taking
 from rote.errors import RoteError
 from rote.foreign import Made, Mark
-from rote.graph import needed, needs, stage_of
+from rote.graph import makers, needed, needs, stage_of
 from rote.ids import SnapshotId
 from rote.matching import Match, Matching
 from rote.pipeline import Pipeline, Stage
@@ -92,25 +92,31 @@ class Planner:
         )  # fmt: skip
 
     def _look(self, targets: Collection[str], force: bool) -> dict[str, _Known]:
-        wanted = needs(self._stages)
+        wanted, made_by = needs(self._stages), makers(self._stages)
         found: dict[str, _Known] = {}
         made: dict[str, SnapshotId] = {}
         for name in needed(self._stages, targets):
             before = {maker: found[maker] for maker in wanted[name]}
-            known = self._one(self._stages[name], before, made, force)
+            known = self._one(self._stages[name], before, made_by[name], made, force)
             found[name] = known
             made.update(known.outs or {})
         return found
 
     def _one(
-        self, stage: Stage, before: Mapping[str, _Known], made: Mapping[str, SnapshotId], force: bool
+        self,
+        stage: Stage,
+        before: Mapping[str, _Known],
+        makers: Collection[str],
+        made: Mapping[str, SnapshotId],
+        force: bool,
     ) -> _Known:
+        """`before` are the stages before it, of which `makers` make what it needs; the others only check that."""
         if stage.frozen:
             return self._frozen(stage, made)
         stuck = [name for name, known in before.items() if known.decision.verdict == law.BLOCKED]
         if stuck:
             return _Known(law.blocked(stage.name, f"needs {', '.join(stuck)}"))
-        first = [name for name, known in before.items() if not self._settled(stage, known, made)]
+        first = [name for name in makers if not self._settled(stage, before[name], made)]
         if first:
             marks = _marks_of([before[name] for name in first])
             if marks is not None and not force and (known := self._by_marks(stage, marks, made)):

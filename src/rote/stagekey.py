@@ -36,6 +36,8 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     image: str = ""
     python: str = ""
     trace: str = ""
+    check: int = 0
+    """How expectations are understood, if the stage consists of them: 1."""
     starts: dict[str, SnapshotId | None] = {}
     """Warm start -> the snapshot it begins from, or None."""
     env_shown: dict[str, str] = {}
@@ -56,8 +58,8 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
         }
         # Parts that came later stand in the key only where a stage uses them: keys made before stay what they are.
         later = {
-            "locks": self.locks, "image": self.image, "python": self.python, "trace": self.trace, "starts": self.starts,
-            "smoke": self.smoke,
+            "locks": self.locks, "image": self.image, "python": self.python, "trace": self.trace, "check": self.check,
+            "starts": self.starts, "smoke": self.smoke,
         }  # fmt: skip
         parts.update({name: value for name, value in later.items() if value})
         return StageKey(tagged("stage", canonical(parts)))
@@ -97,6 +99,7 @@ def inputs(
         image=stage.image,
         python=python if stage.python else "",
         trace="" if stage.trace == "python" else stage.trace,
+        check=1 if stage.expects else 0,
         env_shown={name: _shown(name, value) for name, value in values.items() if value is not None},
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from rote import bounding, metrics
+from rote import bounding, expectations, metrics
 from rote.data import Data
 from rote.errors import BadPath, ConfigError, Missing, RoteError, StageFailed, Unsaved
 from rote.ids import Digest, RunId, SnapshotId, nearest, shown, stage_file
@@ -54,7 +54,8 @@ class Stagework:
     `values` are the params after overrides; a params file that a stage makes is read when it is there.
     `environment` is what stages are started with. `files` and `python` (the version of the Python that a stage uses)
     are asked for stages that make lock files, or their Python, a part of their key; `warmed` adds what a stage goes
-    on from; with `smoke` no key is one of a run that is in earnest.
+    on from; with `smoke` no key is one of a run that is in earnest; `checker` is the command line that holds
+    expectations against data.
     """
 
     def __init__(
@@ -69,12 +70,14 @@ class Stagework:
         python: Callable[[Stage], str] | None = None,
         warmed: Callable[[Stage, Inputs], Inputs] | None = None,
         smoke: bool = False,
+        checker: str = "",
     ) -> None:
         self._workspace = workspace
         self._smoke = smoke
         self._files = files
         self._python = python
         self._warmed = warmed
+        self._checker = checker
         self.data = data
         self._values = values
         self._environment = environment
@@ -297,6 +300,8 @@ class Stagework:
 
         cwd = os.path.normpath(os.path.join(self._workspace.root, stage.wdir))
         own = bounding.environment(stage.resources, gpus, self._environment)
+        if stage.expects:
+            cmd, cwd, own = (self._checker,), self._workspace.root, {**own, **expectations.handed(stage)}
         env = {**self._environment, **own, **environment}
         bounds = Bounds(timeout=stage.timeout, memory=stage.resources.memory or None, grace=grace)
         process = executor.start(cmd or stage.cmd, cwd=cwd, env=env, output=output, bounds=bounds)
@@ -310,7 +315,8 @@ class Stagework:
             what, next = bounding.ended(stage, exit.exceeded, exit.code, exit.peak)
             raise Failure(what + redact(_last(bytes(tail)), known), next=next, exit=exit)
         if exit.code:
-            raise Failure(redact(_said(exit.code) + _last(bytes(tail)), known), exit=exit)
+            said = expectations.told(exit.code, tail) if stage.expects else ""
+            raise Failure(redact(said or _said(exit.code) + _last(bytes(tail)), known), exit=exit)
         if exit.left:
             raise Failure(
                 "a process that it started does not end, although it was killed: a disk does not answer",

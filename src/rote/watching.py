@@ -104,7 +104,7 @@ class Watching:
     def begin(self, stage: Stage, environment: Mapping[str, str] = {}) -> Watch:
         """A stage is about to run, with `environment` besides what all stages get. Raises StageFailed if it is to be
         traced and cannot be."""
-        if stage.trace == OFF:
+        if stage.trace == OFF or stage.expects:  # a check reads what it names, and nothing else
             return Watch(stage, "", 0, stage.cmd, {})
         folder = self._place(stage)
         began = self._files.moment()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from rote.config import environment, limiting, places, smoke, warm
+from rote import expectations
+from rote.config import checks, environment, limiting, places, smoke, warm
 from rote.config.checkpoints import read as checkpoint_rule
 from rote.config.nodes import Node
 from rote.config.params import SUFFIXES
@@ -15,7 +16,7 @@ from rote.config.vocabulary import STAGE
 from rote.errors import BadName
 from rote.ids import shown, stage_name
 from rote.overriding import DEFAULT_FILE
-from rote.pipeline import At, Out, Param, Stage
+from rote.pipeline import At, Check, Out, Param, Stage
 
 _NAMES: Final = tuple(STAGE)
 
@@ -44,11 +45,13 @@ def read(name: str, section: Section, folder: str = ".", *, dvc: bool = False) -
         ) from e
     section.known((*_NAMES, "meta") if dvc else _NAMES, "a stage")
     wdir = places.folder(section.text("wdir", "."), section.at("wdir"), folder)
-    deps = _deps(section, wdir)
+    check = checks.read(section, wdir)
+    deps = _deps(section, wdir, check)
     stage = Stage(
         name=name,
-        cmd=_commands(section),
+        cmd=expectations.lines(check.tables, check.expect) if check and check.expect else _commands(section),
         deps=deps,
+        check=check,
         warm=warm.read(section, wdir),
         params=_params(section, wdir, dvc),
         outs=tuple(_outs(section, wdir, dvc)),
@@ -77,7 +80,7 @@ def _commands(section: Section) -> tuple[str, ...]:
     return commands
 
 
-def _deps(section: Section, wdir: str) -> tuple[str, ...]:
+def _deps(section: Section, wdir: str, check: Check | None) -> tuple[str, ...]:
     found: dict[str, int] = {}
     for place, node in section.items("deps", "paths"):
         if warm.is_one(node):
@@ -89,7 +92,8 @@ def _deps(section: Section, wdir: str) -> tuple[str, ...]:
                 section.at(place, node), f"the dep {shown(path)} stands here twice; first in line {first}"
             )
         found[path] = node.line
-    return tuple(found)
+    # What is checked is read.
+    return tuple(dict.fromkeys([*found, *(check.paths if check else ())]))
 
 
 def _outs(section: Section, wdir: str, dvc: bool) -> Iterator[Out]:

@@ -92,10 +92,67 @@ _SMOKE: Final = {
     },
     "additionalProperties": False,
 }
+_TABLE: Final = {
+    "oneOf": [
+        {"type": "string", "minLength": 1},
+        {
+            "type": "object",
+            "properties": {
+                "path": {"type": "string", "minLength": 1},
+                "format": {"enum": ["csv", "parquet", "jsonl", "files"]},
+                "delimiter": {"type": "string", "minLength": 1, "maxLength": 1},
+                "header": {"type": "boolean"},
+            },
+            "required": ["path"],
+            "additionalProperties": False,
+        },
+    ]
+}
+_CHECK: Final = {
+    "oneOf": [
+        {"type": "string", "minLength": 1},
+        {**PATHS, "minItems": 1},
+        {
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+            "additionalProperties": _TABLE,
+        },
+    ]
+}
+_EXPECTS: Final = {
+    "type": "array",
+    "minItems": 1,
+    "items": {
+        "oneOf": [
+            {"type": "string", "minLength": 1},
+            {
+                "type": "object",
+                "properties": {
+                    "sql": {"type": "string", "minLength": 1},
+                    "says": {"type": "string", "minLength": 1},
+                },
+                "required": ["sql"],
+                "additionalProperties": False,
+            },
+        ]
+    },
+}
 _GATES: Final = {"type": "array", "items": {"type": "string", "minLength": 1}}
 
 STAGE: Final[dict[str, tuple[dict[str, Any], str]]] = {
-    "cmd": (_TEXTS, "The command line, or a list of them, run one after the other by /bin/sh. Required."),
+    "cmd": (
+        _TEXTS,
+        "The command line, or a list of them, run one after the other by /bin/sh. Required, unless there is `expect`.",
+    ),
+    "check": (
+        _CHECK,
+        "The data that this stage checks: stages that read it wait until it has passed. A path, or tables by name.",
+    ),
+    "expect": (
+        {"oneOf": [_EXPECTS, {"type": "object", "minProperties": 1, "additionalProperties": _EXPECTS}]},
+        "What is expected of the data under `check`: conditions, and queries that must find nothing.",
+    ),
     "deps": (PATHS, "Files and folders that the command reads."),
     "params": (
         {
@@ -277,7 +334,8 @@ ELSEWHERE: Final = {
 def schema() -> dict[str, Any]:
     """A JSON schema (draft 2020-12) of rote.yaml, for editors."""
     top = _properties(TOP)
-    stage, every = _object(STAGE, ["cmd"]), _object(EVERY, ["foreach", "do"])
+    stage, every = _object(STAGE, []), _object(EVERY, ["foreach", "do"])
+    stage["anyOf"] = [{"required": ["cmd"]}, {"required": ["check", "expect"]}]
     every["properties"]["do"] = {**stage, "description": EVERY["do"][1]}
     top["stages"]["additionalProperties"] = {"if": {"required": ["foreach"]}, "then": every, "else": stage}
     top["stages"]["propertyNames"] = {"pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]*(@[ -~]*)?$", "maxLength": 200}
