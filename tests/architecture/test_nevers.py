@@ -73,7 +73,18 @@ ONLY_IN = {
     "obstore": {"stores"},
     "boto3": {"stores"},
     "cryptography": {"signing"},
-    "zstandard": {"nodes", "packs", "packing", "ingest", "snapshots", "livelog", "carrying", "probing"},
+    "zstandard": {
+        "nodes",
+        "packs",
+        "packing",
+        "ingest",
+        "snapshots",
+        "livelog",
+        "carrying",
+        "probing",
+        "tables",
+    },
+    "duckdb": {"tables"},
     "socket": {"machine", "worktree", "stores"},
 }
 

@@ -54,7 +54,10 @@ def outcomes(place: Place, *args: str, code: int = 0) -> dict[str, str]:
 
 def test_data_that_is_as_expected_is_trained_on_and_the_check_is_a_hit_then(data: Place) -> None:
     plan = data.rote("plan", "--json").json
-    assert [(s["stage"], s["verdict"]) for s in plan["decisions"]][:2] == [("prepare", "run"), ("sound", "run")]
+    assert [(s["stage"], s["verdict"]) for s in plan["decisions"]][:2] == [
+        ("prepare", "run"),
+        ("sound", "run"),
+    ]
     assert set(outcomes(data).values()) == {"done"}
     log = data.rote("logs", data.rote("runs", "--json").json[0]["id"]).out
     assert "holds   rows > 1000: it is 1200" in log

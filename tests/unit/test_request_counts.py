@@ -259,7 +259,14 @@ class TestModels:
         cost = ran.cost(lambda p: p.models.promote("m@1.0.0", "prod"))
         # After the move it looks whether a collection has taken the version meanwhile.
         # Before it: whether the version is deprecated.
-        assert kinds(cost) == ["get models", "get models", "get models", "create models", "get gc", "get models"]
+        assert kinds(cost) == [
+            "get models",
+            "get models",
+            "get models",
+            "create models",
+            "get gc",
+            "get models",
+        ]
         assert sum(cost.bytes.values()) < 5000
         again = ran.cost(lambda p: p.models.promote("m@1.0.0", "prod"))
         assert kinds(again) == ["get models", "get models"]

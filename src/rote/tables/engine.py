@@ -225,10 +225,10 @@ class Engine:
             return StageFailed(f"line {line[1]} cannot be read: {why}", where=place)
         if wrong := _NO_JSON.search(said):
             # The engine counts lines in its own way.
-            line = line_without_json(wrong[1]) if os.path.isabs(wrong[1]) else 0
+            number = line_without_json(wrong[1]) if os.path.isabs(wrong[1]) else 0
             why = wrong[2].rstrip(". ")
             return StageFailed(
-                f"line {line} is no JSON: {why}" if line else f"it is no JSON: {why}", where=place
+                f"line {number} is no JSON: {why}" if number else f"it is no JSON: {why}", where=place
             )
         first = self._relative(said.strip().splitlines()[0])
         if isinstance(error, self._duckdb.PermissionException):
