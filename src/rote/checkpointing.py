@@ -209,11 +209,13 @@ class Watched:
         self._every = every
         self._look = min(look, every) or look
         self._looks = Looks(quiet)
+        folder.watch()
         self._taken = _contents(folder.look())
         self._mark = b""  # the last one that was taken
         self._marks = bool(began and began.step)
         self._last: float | None = None
         self._why = ""
+        self._settled = False
         self._found: Callable[[], Found] = Found
         self._told = False
         self._over = threading.Event()
@@ -253,10 +255,12 @@ class Watched:
         files: Mapping[str, Stat] = {}
         try:
             if done:
+                self._folder.close()
                 self._settle(self._folder.mark() or b"")
                 return
             files = self._folder.look()
             found = self._find(files, live=False)
+            self._folder.close()
             if found is not None:
                 self._take(found, live=False)
         except RoteError as e:
@@ -289,13 +293,16 @@ class Watched:
             return None
         else:
             final = [path for path in files if not is_temporary(path)]
-            verdict, step = self._looks.judge(files, self._folder.writing(final) if live else ()), ""
+            renamed = self._folder.renamed()
+            verdict, step = self._looks.judge(files, self._folder.writing(final) if live else (), renamed), ""
         self._why = verdict.why
         if verdict.files is None or (mark is None and _contents(verdict.files) == self._taken):
             return None
         return _Found(verdict.files, step, mark or b"")
 
     def _take(self, found: _Found, *, live: bool) -> bool:
+        if found.mark and not self._settled:
+            self._settle(self._mark)  # saving may take minutes: killed now, what lies here is worth as much
         with self._folder.hold(found.files) as held:
             if held is None or (live and not found.mark and not self._rests(found.files, held)):
                 return False
@@ -321,6 +328,7 @@ class Watched:
             self._note, nonce=nonce, found=self._found(), mark=digest_of(mark) if mark else ""
         )
         self._folder.keep(msgspec.json.encode(note))
+        self._settled = True
 
     def _complain(self, error: RoteError) -> None:
         """Once until a checkpoint could be taken again: a stage is not stopped for what concerns its checkpoints."""

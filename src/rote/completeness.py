@@ -80,8 +80,11 @@ class Looks:
         }
         self._last = at
 
-    def judge(self, files: Mapping[str, Stat], writing: Collection[str]) -> Verdict:
-        """Whether everything in `files` is complete; `writing` are those that a process has open for writing.
+    def judge(
+        self, files: Mapping[str, Stat], writing: Collection[str], renamed: Collection[str] = ()
+    ) -> Verdict:
+        """Whether everything in `files` is complete; `writing` are those that a process has open for writing, `renamed`
+        those of whose rename the system has told, and of no write since.
 
         The times are those of the looks so far: what was first seen after the last of them has to have been renamed.
         """
@@ -91,7 +94,7 @@ class Looks:
         for path, stat in final.items():
             if path in writing:
                 return Verdict(None, f"{shown(path)} is being written")
-            if not is_renamed(stat) and not self._has_rested(path, stat):
+            if path not in renamed and not is_renamed(stat) and not self._has_rested(path, stat):
                 return Verdict(None, f"{shown(path)} has just been written in place")
         return Verdict(final)
 

@@ -5,7 +5,7 @@ An adapter's exceptions never cross a port: everything it raises is in `rote.err
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -278,6 +278,16 @@ class CheckpointFolder(Protocol):
 
     def writing(self, paths: Iterable[str]) -> set[str]:
         """Those of `paths` that some process has open for writing; none where the system cannot tell."""
+
+    def watch(self) -> None:
+        """A stage is about to work in it: from now on, until `close`, see what is renamed."""
+
+    def renamed(self) -> Collection[str]:
+        """The paths that were given to a file by a rename since `watch`, and into which nobody has written since; none
+        where the system cannot tell."""
+
+    def close(self) -> None:
+        """The stage is over."""
 
     def hold(self, files: Mapping[str, Stat]) -> AbstractContextManager[HeldTree | None]:
         """Hold these files; None if one of them is no longer what its stat says. Raises BadPath for names that no

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from rote.completeness import MARK, Stat, is_renamed, marked, read
+from rote.completeness import MARK, Looks, Stat, is_renamed, marked, read
 from rote.errors import BadPath, Changed, RoteError
 from rote.worktree.checkpoints import CheckpointFolder
 from rote.worktree.workspace import Workspace
@@ -212,3 +213,72 @@ class TestMark:
             "import sys; rote.checkpoint('a.bin', 1); "
             "bad = {'msgspec', 'subprocess', 'asyncio', 'yaml', 'click', 'sqlite3'} & set(sys.modules); assert not bad, bad",
         )
+
+
+# ---- renames that leave no trace -----------------------------------------------------------------------------------
+
+
+def at_once(folder: CheckpointFolder, path: str, content: bytes) -> None:
+    """Write aside and rename, and make sure that the times do not tell."""
+    aside = put(folder, f"{path}.tmp", content)
+    os.replace(aside, Path(folder.full) / path)
+
+
+class TestRenames:
+    def test_a_rename_is_told_whatever_the_times_say(self, folder: CheckpointFolder) -> None:
+        folder.watch()
+        at_once(folder, "state", b"1")
+        put(folder, "in-place", b"2")
+        assert set(folder.renamed()) == {"state"}
+        looks = Looks()
+        stat = Stat(1, 5, 5, 7)  # one tick for all
+        assert looks.judge({"state": stat}, (), folder.renamed()).files == {"state": stat}
+        assert looks.judge({"in-place": stat}, (), folder.renamed()).files is None
+        assert looks.judge({"state": stat}, ("state",), folder.renamed()).files is None
+        folder.close()
+        assert set(folder.renamed()) == set()
+
+    def test_what_is_written_or_gone_since_is_not_told(self, folder: CheckpointFolder) -> None:
+        folder.watch()
+        for name in ("a", "b", "c", "d"):
+            at_once(folder, name, b"1")
+        assert set(folder.renamed()) == {"a", "b", "c", "d"}
+        put(folder, "a", b"in place now")
+        os.unlink(Path(folder.full) / "b")
+        os.rename(Path(folder.full) / "c", Path(folder.full) / "e")
+        assert set(folder.renamed()) == {"d", "e"}
+        at_once(folder, "a", b"2")
+        assert set(folder.renamed()) == {"a", "d", "e"}
+        folder.close()
+
+    def test_folders_in_it(self, folder: CheckpointFolder) -> None:
+        (Path(folder.full) / "before").mkdir()
+        folder.watch()
+        at_once(folder, "before/state", b"1")
+        put(folder, "new/other", b"1")
+        assert set(folder.renamed()) == {"before/state"}
+        at_once(folder, "new/state", b"1")
+        assert set(folder.renamed()) == {"before/state", "new/state"}
+        os.rename(Path(folder.full) / "before", Path(folder.full) / "after")
+        assert set(folder.renamed()) == {"new/state"}
+        at_once(folder, "after/state", b"2")
+        assert set(folder.renamed()) == {"new/state", "after/state"}
+        put(folder, "after/state", b"3")
+        shutil.rmtree(Path(folder.full) / "new")
+        assert set(folder.renamed()) == set()
+        folder.close()
+
+    def test_more_than_the_queue_holds(self, folder: CheckpointFolder) -> None:
+        """What was told and not asked for in time is forgotten as a whole; it counts by its times then."""
+        folder.watch()
+        at_once(folder, "first", b"1")
+        limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+        assert limit <= 1 << 20
+        for _ in range(limit // 2 + 10):  # two names in turn, so that no two events are alike
+            os.rename(Path(folder.full) / "first", Path(folder.full) / "second")
+            os.rename(Path(folder.full) / "second", Path(folder.full) / "first")
+        put(folder, "first", b"written in place, and nobody was told")
+        assert set(folder.renamed()) == set()
+        at_once(folder, "later", b"1")
+        assert set(folder.renamed()) == {"later"}
+        folder.close()

@@ -218,6 +218,24 @@ def test_what_a_killed_rote_left_is_saved_first(bench: Bench) -> None:
     assert b"begins at 31 told 31" in bench.log(done)
 
 
+def test_the_first_one_is_saved_as_well_where_a_kill_came_while_it_was_sent(bench: Bench) -> None:
+    """What the stage had read by then is noted before its first checkpoint is sent, which may take minutes."""
+    training(bench, pauses=(24,), rule="{path: ckpt, every: 0}")
+    checkpointing = bench.companions[0]
+    take = checkpointing._store.take  # type: ignore[attr-defined]
+
+    def cut_off(*_: object) -> None:
+        raise StoreUnavailable("the line is cut while it is sent")
+
+    checkpointing._store.take = cut_off  # type: ignore[attr-defined,method-assign]
+    cut(bench, 9)
+    assert kept(bench) == []
+    checkpointing._store.take = take  # type: ignore[attr-defined,method-assign]
+    done = bench.run()
+    assert b"begins at 20 told 20" in bench.log(done)
+    assert any("that was left here is in the store now" in line for line in bench.told.lines)
+
+
 def test_a_store_that_is_away_stops_no_training(bench: Bench) -> None:
     """A checkpoint that cannot be saved is told once; the stage goes on."""
     training(bench, rule="{path: ckpt, every: 0}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat as modes
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rote import paths
@@ -13,6 +13,7 @@ from rote.errors import BadPath, Changed, RoteError
 from rote.ids import shown
 from rote.ports import Columns, HeldTree
 from rote.worktree.places import delete, trouble
+from rote.worktree.renames import Renames
 from rote.worktree.workspace import Workspace
 
 try:
@@ -42,6 +43,7 @@ class CheckpointFolder:
         self._path = path
         self.full = workspace.full(path)
         self._note = note
+        self._renames: Renames | None = None
 
     def begin(self, note: bytes) -> str | None:
         """Make the folder empty; what is not ours is put aside, and returned where. Raises BadPath, RoteError."""
@@ -117,6 +119,21 @@ class CheckpointFolder:
     def writing(self, paths: Iterable[str]) -> set[str]:
         """Those of `paths` that some process has open for writing."""
         return {path for path in paths if _is_being_written(f"{self.full}/{path}")}
+
+    def watch(self) -> None:
+        """From now on see what is renamed."""
+        self.close()
+        self._renames = Renames(self.full)
+
+    def renamed(self) -> Collection[str]:
+        """See `ports.CheckpointFolder`."""
+        return self._renames.take() if self._renames is not None else ()
+
+    def close(self) -> None:
+        """See nothing any more."""
+        if self._renames is not None:
+            self._renames.close()
+            self._renames = None
 
     @contextmanager
     def hold(self, files: Mapping[str, Stat]) -> Iterator[HeldTree | None]:
