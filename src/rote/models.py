@@ -17,6 +17,7 @@ from rote.wiring import Wiring
 if TYPE_CHECKING:
     from rote.delivery import Fetched
     from rote.links import Verified
+    from rote.publicread import PublicRead
     from rote.registry import ModelSummary
     from rote.releasing import Released
     from rote.remarks import Told
@@ -202,6 +203,15 @@ class Models:
                 )
         targeting = Targeting(self._w, self._cwd)
         return targeting.publish(version, targeting.chosen(model, targets), alias=named, fresh=fresh)
+
+    def public_read(self, model: str, *targets: str, apply: bool = False) -> list[PublicRead]:
+        """What makes targets (those in `models.NAME.publish` if none is given) readable by everybody: `.steps`, and for
+        S3 the `.statement` of a bucket policy. With `apply` it is added to the bucket's policy. Raises UsageError,
+        Refused, StoreUnavailable."""
+        from rote.targeting import Targeting  # as above
+
+        targeting = Targeting(self._w, self._cwd)
+        return [targeting.public(where, apply=apply) for where in targeting.chosen(model, targets)]
 
     def _delivered(self, channel: Channel) -> Channel:
         """The channel, once the targets in `models.NAME.publish` have it. Raises NotEverywhere."""

@@ -150,6 +150,39 @@ class Targeting:
                 errors.append(e)
         return outcomes, errors
 
+    def public(self, where: str, *, apply: bool = False) -> PublicRead:
+        """What makes a target readable by everybody; with `apply` it is done, where rote can. Raises UsageError where it
+        cannot, Refused, StoreUnavailable."""
+        from rote.publicread import PublicRead, merged, steps  # only this call needs it
+
+        name = targetnames.parsed(where)
+        if name.kind != "store":
+            return PublicRead(where, ["who may read a release is who may read its repository"])
+        if not locations.is_cloud(name.address):
+            return steps(where, "file")
+        place = locations.parse(name.address)
+        options = place.options
+        found = steps(
+            place.url, place.scheme, bucket=place.bucket, prefix=place.prefix,
+            endpoint=options.get("endpoint"), account=options.get("account"),
+        )  # fmt: skip
+        if not apply:
+            return found
+        if found.statement is None:
+            raise UsageError(
+                "rote cannot make this target public by itself", where=place.url, next="; ".join(found.steps)
+            )
+        from rote.stores.cloud.policy import BucketPolicy  # only who applies one signs one
+
+        policy = BucketPolicy(place, os.environ)
+        wanted = merged(policy.get(), found.statement)
+        if wanted is None:
+            return PublicRead(place.url, ["everybody may read it already"])
+        policy.put(wanted)
+        return PublicRead(
+            place.url, ["everybody may read what is published there from now on, and list nothing"]
+        )
+
     def _at(self, host: ReleaseHost, version: Version, alias: str | None, fresh: bool) -> At:
         from rote.delivering import Delivering  # only who publishes needs it
         from rote.publishing import Publishing, Stored, content_of  # as above
