@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,9 @@ from rote import targetnames, versions
 from rote.errors import Missing, NotFound, Refused, RoteError, UsageError
 from rote.hosting import ReleaseHost
 from rote.publication import ManifestRef
+from rote.publicread import PublicRead, merged, steps
 from rote.record import Version
-from rote.stores import address
+from rote.stores import address, locations
 from rote.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -151,10 +153,8 @@ class Targeting:
         return outcomes, errors
 
     def public(self, where: str, *, apply: bool = False) -> PublicRead:
-        """What makes a target readable by everybody; with `apply` it is done, where rote can. Raises UsageError where it
-        cannot, Refused, StoreUnavailable."""
-        from rote.publicread import PublicRead, merged, steps  # only this call needs it
-
+        """What makes a target readable by everybody; with `apply` it is done, where rote can. Raises UsageError
+        where it cannot, Refused, StoreUnavailable."""
         name = targetnames.parsed(where)
         if name.kind != "store":
             return PublicRead(where, ["who may read a release is who may read its repository"])
