@@ -102,6 +102,12 @@ class Targeting:
             raise UsageError(f"this rote does not publish at {name.kind}: yet", next="a folder or a bucket")
         from rote.targets.bucket import BucketHost  # only who publishes needs it
 
+        if locations.scheme_of(name.address) in locations.READ_ONLY:
+            raise UsageError(
+                "a target at this kind of address can only be read",
+                where=name.address,
+                next="publish to the bucket by its own address, such as s3://BUCKET/PREFIX",
+            )
         store = self._w.at(name.address, create=True)
         try:
             store.head(STORE_MARK)

@@ -12,7 +12,7 @@ from rote.ids import nearest, shown
 
 FORGES: Final = ("github", "gitlab")
 HUB: Final = "hf"
-_KIND = re.compile(r"([A-Za-z]+):(?!//|\\)(.*)\Z", re.DOTALL)
+_KIND = re.compile(r"([A-Za-z][A-Za-z0-9]*):(?!//|\\)(.*)\Z", re.DOTALL)
 _HUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
 

@@ -1,0 +1,78 @@
+"""What makes a target public: nothing more than what is published, and what else is in a policy stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from rote.errors import UsageError
+from rote.publicread import bucket_policy, merged, steps
+from rote.stores import locations
+from rote.stores.cloud.policy import BucketPolicy
+from rote.targetnames import TargetName, parsed
+
+MINE = {"Sid": "Mine", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::b/x/*"}
+
+
+def test_a_policy_allows_reading_below_the_prefix_and_nothing_else():
+    statement = bucket_policy("b", "p/q")
+    assert statement["Resource"] == "arn:aws:s3:::b/p/q/models/*"
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "s3:GetObject")
+    assert bucket_policy("b", "")["Resource"] == "arn:aws:s3:::b/models/*"
+    assert bucket_policy("b", "p")["Sid"] != bucket_policy("b", "q")["Sid"]
+
+
+def test_what_is_in_a_policy_stays():
+    one, two = bucket_policy("b", "p"), bucket_policy("b", "q")
+    assert merged(None, one) == {"Version": "2012-10-17", "Statement": [one]}
+    both = merged({"Version": "2012-10-17", "Id": "x", "Statement": MINE}, one)
+    assert both == {"Version": "2012-10-17", "Id": "x", "Statement": [MINE, one]}
+    assert merged(both, one) is None
+    assert merged(both, two)["Statement"] == [MINE, one, two]
+    as_a_server_tells = {
+        **one,
+        "Principal": {"AWS": ["*"]},
+        "Action": ["s3:GetObject"],
+        "Resource": [one["Resource"]],
+    }
+    assert merged({"Statement": [MINE, as_a_server_tells]}, one) is None
+    denied = {**one, "Effect": "Deny"}
+    assert merged({"Version": "2012-10-17", "Statement": [denied]}, one)["Statement"] == [one]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "endpoint", "word"),
+    [("gs", None, "gcloud storage buckets"), ("az", None, "az storage container"), ("file", None, "web server"),
+     ("s3", "https://id.r2.cloudflarestorage.com", "R2"), ("webdav", None, "settings of that service"),
+     ("s3", None, "s3:GetObject")],
+)  # fmt: skip
+def test_every_kind_of_target_has_its_way(scheme, endpoint, word):
+    assert word in " ".join(steps("x", scheme, bucket="b", prefix="p", endpoint=endpoint, account="me").steps)
+
+
+def test_only_s3_and_only_with_keys():
+    with pytest.raises(UsageError):
+        BucketPolicy(locations.parse("gs://b/p"), {})
+    with pytest.raises(UsageError) as caught:
+        BucketPolicy(locations.parse("s3://b/p"), {"HOME": "/nowhere"})
+    assert "--public-policy show" in (caught.value.next or "")
+    held = BucketPolicy(
+        locations.parse("s3://b/p"), {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "secret"}
+    )
+    assert "secret" not in repr(held)
+    assert "AKIA" not in repr(held)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "rest"),
+    [("site", "store", "site"), ("./a:b", "store", "./a:b"), ("/srv/x", "store", "/srv/x"), ("s3://b/p", "store", "s3://b/p"),
+     ("github:o/r", "github", "o/r"), ("GitHub:o/r", "github", "o/r"), ("hf:o/r", "hf", "o/r"),
+     ("github:https://ghe.example.org/o/r", "github", "https://ghe.example.org/o/r"), ("file:///srv/x", "store", "file:///srv/x")],
+)  # fmt: skip
+def test_addresses(text, kind, rest):
+    assert parsed(text) == TargetName(kind, rest)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "a\nb", "foo:bar", "hf:x", "hf:../..", "hf:a/b/c", "s3:bucket"])
+def test_what_is_no_address(text):
+    with pytest.raises(UsageError):
+        parsed(text)
