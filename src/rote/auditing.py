@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 
 import msgspec
 
+from rote import workbench
 from rote.errors import RoteError, UsageError
 from rote.executors.local import LocalExecutor
 from rote.graph import stage_of
@@ -26,7 +26,6 @@ from rote.stagework import Done
 from rote.wiring import Wiring
 
 SAME, DIFFERS, FAILED = "same", "differs", "failed"
-_OWN = frozenset([".git", ".rote", "__pycache__", "node_modules"])
 
 
 class Audited(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,28 +91,15 @@ class Auditing:
     def _laid(self, root: str, stage: Stage, result: Result, made: Mapping[str, SnapshotRef]) -> Wiring:
         """A folder with all that the stage needs: its deps, what it was found to read, and the project's other files,
         without anything that a stage makes."""
-        outs = {out.path for each in self._stages.values() for out in each.outs}
         found = [path for path, digest in (result.found.files if result.found else {}).items() if digest]
-        params = [param.file for each in self._stages.values() for param in each.params]
-        said = [*self._w.pipeline.files, *self._w.pipeline.named]
-        for path in dict.fromkeys([*self._files(outs), *said, *params, *stage.locks, *found]):
-            _copy(os.path.join(self._w.root, path), os.path.join(root, path))
+        other = workbench.tree(self._w, root, found)
         os.makedirs(os.path.join(root, stage.wdir), exist_ok=True)
-        os.makedirs(os.path.join(root, ".rote", "cache"))
-        other = Wiring(root, store=self._w.settings.store.value, progress=self._w.progress, cwd=root)
         for path in stage.deps:
             if path in made:
                 other.data.bring(path, made[path])
             else:
-                _copy(os.path.join(self._w.root, path), os.path.join(root, path))
+                workbench.copy(os.path.join(self._w.root, path), os.path.join(root, path))
         return other
-
-    def _files(self, outs: Collection[str]) -> Iterable[str]:
-        """The project's files that are not data: those that git tracks, or without git all that lie there."""
-        git = self._w.git
-        names = git.ls_files() if git.present else list(_walked(self._w.root))
-        data = {path for path, _ in self._w.workspace.pointers()}
-        return (name for name in names if not _within(name, outs) and not _within(name, data))
 
     def _done(self, other: Wiring, stage: Stage) -> Done:
         process: list[Process] = []
@@ -127,28 +113,3 @@ class Auditing:
             finally:
                 for each in process:
                     each.stop(0)
-
-
-def _walked(root: str) -> Iterable[str]:
-    for folder, folders, files in os.walk(root):
-        folders[:] = [
-            f for f in folders if f not in _OWN and not os.path.exists(os.path.join(folder, f, "pyvenv.cfg"))
-        ]
-        yield from (os.path.relpath(os.path.join(folder, name), root) for name in files)
-
-
-def _within(path: str, places: Collection[str]) -> bool:
-    while path:
-        if path in places:
-            return True
-        path = path.rpartition("/")[0]
-    return False
-
-
-def _copy(source: str, target: str) -> None:
-    """A file or folder with its modes; what is gone meanwhile, or is neither, is left out."""
-    if os.path.isdir(source):
-        shutil.copytree(source, target, dirs_exist_ok=True)
-    elif os.path.isfile(source):
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        shutil.copy2(source, target)

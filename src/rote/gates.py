@@ -1,37 +1,43 @@
-"""Gates: the metrics of a run held against constants and against the holder of an alias; pass or fail, and why.
-
-    accuracy >= 0.95
-    accuracy >= prod.accuracy - 0.01
-    @staging.loss * 1.1 > 'eval/metrics.json:test.loss'
-
-A gate is one comparison (`>= > <= < == !=`) of two terms of numbers, metrics, `+ - * /` and parentheses. Figures are
-decimal, as they are written: 0.9 >= 0.91 - 0.01 holds.
+"""Gates: a run held against constants, against the holder of an alias and against the best so far; pass or fail, and
+why. `gatetext` has the language. Figures are decimal, as they are written: 0.9 >= 0.91 - 0.01 holds.
 """
 
 from __future__ import annotations
 
 import operator
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Context, Decimal, localcontext
 from typing import Any
 
 import msgspec
 
-from rote.errors import ConfigError
-from rote.ids import nearest, shown
-from rote.pipeline import At, Gate
-from rote.record import GateVerdict
+from rote import scoring
+from rote.figures import AGAIN, Baseline, Figures, Undecided, bound, files_of
+from rote.gatetext import (
+    Best,
+    Expr,
+    Fold,
+    GateExpr,
+    Latency,
+    Name,
+    Number,
+    Size,
+    Sum,
+    Term,
+    TestExpr,
+    leaves,
+    parse,
+    stars,
+)
+from rote.pipeline import Gate
+from rote.predictions import Unusable
+from rote.record import Evidence, GateVerdict
+
+__all__ = ["Baseline", "Expr", "Needs", "aliases", "evaluate", "needs", "parse"]
 
 DEFAULT = "prod"
 """The alias that is known before anybody holds it."""
 
-MAX_LENGTH = 1000
-_MAX_DEPTH = 50
-_TOKENS = re.compile(
-    r"(?P<space>\s+)|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<quoted>'[^']*'|\"[^\"]*\")"
-    r"|(?P<name>@?[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*)|(?P<compare>>=|<=|==|!=|>|<)|(?P<mark>[-+*/()])"
-)
 _COMPARE: dict[str, Callable[[Decimal, Decimal], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -49,260 +55,104 @@ _REASON = {
     "!=": "equal to",
 }
 _EXACT = Context(prec=60)
+_NAMED = 5
+"""So many of what fails are named."""
 
 
-class Number(msgspec.Struct, frozen=True):
-    """A constant, as it is written."""
+class Needs(msgspec.Struct):
+    """What gates ask for besides the run's metrics. `aliases`: words that may be aliases -> the metrics that are asked
+    of who holds them; `bests`: the best figures; `predictions`: aliases whose predictions are asked for; `latency`:
+    aliases whose latency is, and nothing for
+    the run's; `sizes`: whether sizes are."""
 
-    text: str
-
-
-class Name(msgspec.Struct, frozen=True):
-    """A metric: `text` as written without `@` or quotes. `kind` is `bare`, `alias` (with @) or `quoted`."""
-
-    text: str
-    kind: str = "bare"
-
-
-class Sum(msgspec.Struct, frozen=True):
-    """Two terms joined by + - * or /."""
-
-    sign: str
-    left: Term
-    right: Term
+    aliases: dict[str, set[str]]
+    bests: list[Best]
+    predictions: set[str]
+    latency: set[str]
+    sizes: bool = False
 
 
-Term = Number | Name | Sum
+def needs(gates: Iterable[Expr], metrics: Mapping[str, Any]) -> Needs:
+    """What the gates ask for, of a run with these metrics."""
+    found = Needs({}, [], set(), set())
+    run = Figures(Baseline("", metrics), "the run")
+    for gate in gates:
+        if isinstance(gate, TestExpr):
+            found.aliases.setdefault(gate.than, set())
+            found.predictions.add(gate.than)
+            continue
+        for leaf in leaves(gate.left, gate.right):
+            _ask(leaf, run, found)
+    return found
 
 
-class GateExpr(msgspec.Struct, frozen=True):
-    """A gate that was parsed."""
-
-    text: str
-    left: Term
-    compare: str
-    right: Term
-
-
-class Baseline(msgspec.Struct, frozen=True):
-    """Who holds an alias: the version, and the metrics it was released with (metrics file -> content)."""
-
-    version: str
-    metrics: Mapping[str, Any]
-
-
-class _Token(msgspec.Struct, frozen=True):
-    kind: str
-    text: str
-    start: int
-
-
-class _Parser:
-    def __init__(self, text: str, at: At) -> None:
-        self.text, self.at = text, at
-        self.tokens = list(self._tokens())
-        self.place = 0
-        self.depth = 0
-
-    def error(self, what: str, column: int) -> ConfigError:
-        """An error that shows the gate and points at a column, counted from 0."""
-        line = "".join(c if c.isprintable() else "?" for c in self.text)
-        return ConfigError(
-            f"this gate cannot be read: {what} (column {column + 1})\n    {line}\n    {' ' * column}^",
-            where=str(self.at),
-            next="a gate is like 'accuracy >= 0.95' or 'accuracy >= prod.accuracy - 0.01'",
-        )
-
-    def _tokens(self) -> Iterator[_Token]:
-        if len(self.text) > MAX_LENGTH:
-            raise ConfigError(f"this gate is longer than {MAX_LENGTH} characters", where=str(self.at))
-        place = 0
-        while place < len(self.text):
-            found = _TOKENS.match(self.text, place)
-            if not found:
-                raise self.error(self._stranger(place), place)
-            if found.lastgroup != "space":
-                yield _Token(found.lastgroup or "", found.group(), place)
-            place = found.end()
-        yield _Token("end", "", len(self.text))
-
-    def _stranger(self, place: int) -> str:
-        char = self.text[place]
-        if char in "'\"":
-            return "this quote is not closed"
-        if char == "=":
-            return "'=' alone compares nothing; write '=='"
-        if char == "%":
-            return "there is no '%'; write 0.95 for 95 %"
-        return f"{shown(char)} has no meaning here"
-
-    @property
-    def token(self) -> _Token:
-        return self.tokens[self.place]
-
-    def take(self) -> _Token:
-        self.place += 1
-        return self.tokens[self.place - 1]
-
-    def gate(self) -> GateExpr:
-        left = self.sum()
-        if self.token.kind != "compare":
-            raise self.expected("a comparison (>= > <= < == !=)")
-        compare = self.take().text
-        right = self.sum()
-        if self.token.kind == "compare":
-            raise self.error("a gate has one comparison; write two gates", self.token.start)
-        if self.token.kind != "end":
-            raise self.expected("the end of the gate, or + - * /")
-        if not any(True for _ in _names(left)) and not any(True for _ in _names(right)):
-            raise self.error("it names no metric", 0)
-        return GateExpr(self.text.strip(), left, compare, right)
-
-    def expected(self, what: str) -> ConfigError:
-        token = self.token
-        found = "the gate ends" if token.kind == "end" else f"found {shown(token.text)}"
-        if token.text in ("and", "or", "not"):
-            found = f"'{token.text}' joins no gates; write each as a gate of its own"
-        return self.error(f"expected {what}, {found}", token.start)
-
-    def sum(self) -> Term:
-        term = self.product()
-        while self.token.kind == "mark" and self.token.text in "+-":
-            term = Sum(self.take().text, term, self.product())
-        return term
-
-    def product(self) -> Term:
-        term = self.atom()
-        while self.token.kind == "mark" and self.token.text in "*/":
-            term = Sum(self.take().text, term, self.atom())
-        return term
-
-    def atom(self) -> Term:
-        token = self.token
-        if token.kind == "number":
-            if not _finite(float(token.text)):
-                raise self.error("this number is too large", token.start)
-            return Number(self.take().text)
-        if token.kind == "name" and token.text not in ("and", "or", "not"):
-            return self.name()
-        if token.kind == "quoted":
-            if len(token.text) == 2:
-                raise self.error("these quotes name no metric", token.start)
-            return Name(self.take().text[1:-1], "quoted")
-        if token.kind == "mark" and token.text in "(-+":
-            return self.nested()
-        raise self.expected("a number or a metric")
-
-    def name(self) -> Term:
-        token = self.take()
-        if token.text[0] != "@":
-            return Name(token.text)
-        if "." not in token.text:
-            raise self.error(
-                f"after the alias {token.text} comes '.' and a metric", token.start + len(token.text)
-            )
-        return Name(token.text[1:], "alias")
-
-    def nested(self) -> Term:
-        token = self.take()
-        self.depth += 1
-        if self.depth > _MAX_DEPTH:
-            raise self.error("this is nested too deeply", token.start)
-        if token.text == "(":
-            term = self.sum()
-            if self.token.text != ")":
-                raise self.expected("')'")
-            self.take()
+def _ask(leaf: Term, run: Figures, found: Needs) -> None:
+    if isinstance(leaf, Best):
+        for binding in run.bindings(leaf.metric.text):
+            best = Best(leaf.sense, Name(bound(leaf.metric.text, binding), leaf.metric.kind))
+            if best not in found.bests:
+                found.bests.append(best)
+    elif isinstance(leaf, Name | Fold):
+        name = leaf.metric if isinstance(leaf, Fold) else leaf
+        alias, dot, key = name.text.partition(".")
+        if name.kind != "quoted" and dot:
+            found.aliases.setdefault(alias, set()).add(key)
+    elif isinstance(leaf, Size | Latency):
+        if leaf.of:
+            found.aliases.setdefault(leaf.of, set())
+        if isinstance(leaf, Latency):
+            found.latency.add(leaf.of)
         else:
-            term = Sum(token.text, Number("0"), self.atom())
-        self.depth -= 1
-        return term
+            found.sizes = True
 
 
-def parse(text: str, at: At) -> GateExpr:
-    """Parse a gate; `at` is where it stands. Raises ConfigError, which points at the column."""
-    return _Parser(text, at).gate()
-
-
-def _names(term: Term) -> Iterator[Name]:
-    if isinstance(term, Name):
-        yield term
-    elif isinstance(term, Sum):
-        yield from _names(term.left)
-        yield from _names(term.right)
-
-
-def aliases(gates: Iterable[GateExpr]) -> set[str]:
-    """The words that may be aliases: before the first dot of an unquoted metric. Whoever evaluates the gates looks
-    them up."""
-    names = (name for gate in gates for term in (gate.left, gate.right) for name in _names(term))
-    return {name.text.partition(".")[0] for name in names if name.kind != "quoted" and "." in name.text}
+def aliases(gates: Iterable[Expr]) -> set[str]:
+    """The words that may be aliases: before the first dot of an unquoted metric, and what `of` and `than` name. Whoever
+    evaluates the gates looks them up."""
+    return set(needs(gates, {}).aliases)
 
 
 class _Nobody(Exception):
-    """The alias has no holder yet: the gate passes."""
-
-
-class _Undecided(Exception):
-    """The gate cannot be decided, and so fails; the text says why."""
-
-
-class _Metrics:
-    """Numbers of metrics by dotted key, from metrics files."""
-
-    def __init__(self, files: Mapping[str, Any], whose: str) -> None:
-        self.whose = whose
-        self.found: dict[str, dict[str, Decimal]] = {}
-        for file in sorted(files):
-            self._flatten(file, files[file], "")
-
-    def _flatten(self, file: str, value: Any, key: str) -> None:
-        if isinstance(value, Mapping):
-            for inner, below in value.items():
-                self._flatten(file, below, f"{key}.{inner}" if key else str(inner))
-        elif isinstance(value, (int, float)) and key:
-            number = Decimal(int(value)) if isinstance(value, int) else Decimal(repr(value))
-            self.found.setdefault(key, {})[file] = number
-
-    def has(self, name: str) -> bool:
-        return name in self.found
-
-    def number(self, name: str) -> Decimal:
-        """The metric's value. Raises _Undecided if there is none, or files differ."""
-        file, colon, key = name.rpartition(":")
-        by_file = self.found.get(key if colon else name, {})
-        if colon:
-            by_file = {f: n for f, n in by_file.items() if f == file}
-        if not by_file:
-            near = nearest(name, list(self.found))
-            raise _Undecided(
-                f"{self.whose} has no metric {shown(name)}" + (f"; is it {near}?" if near else "")
-            )
-        if len(set(by_file.values())) > 1:
-            first = next(iter(by_file))
-            raise _Undecided(
-                f"{self.whose} has the metric {name} with different values in {', '.join(by_file)}; "
-                f"write '{first}:{name}' in quotes"
-            )
-        value = next(iter(by_file.values()))
-        if not value.is_finite():
-            raise _Undecided(f"the metric {name} of {self.whose} is not a finite number")
-        return value
+    """There is nothing yet to be compared with: the gate passes."""
 
 
 class _Scope:
-    def __init__(self, metrics: Mapping[str, Any], baselines: Mapping[str, Baseline | None]) -> None:
-        self.run = _Metrics(metrics, "the run")
-        self.holders = {
-            alias: _Metrics(held.metrics, f"{held.version}, which holds {alias},") if held else None
-            for alias, held in baselines.items()
-        }
+    """What names stand for. With a `binding`, what `*` stands for."""
+
+    def __init__(
+        self,
+        run: Figures,
+        holders: Mapping[str, Figures | None],
+        bests: Mapping[Best, Figures | None],
+        binding: tuple[str, ...] = (),
+    ) -> None:
+        self.run = run
+        self.holders = holders
+        self.bests = bests
+        self.binding = binding
+        self.used: list[Figures] = []
+
+    def bound(self, binding: tuple[str, ...]) -> _Scope:
+        return _Scope(self.run, self.holders, self.bests, binding)
 
     def value(self, term: Term) -> Decimal:
-        if isinstance(term, Number):
-            return Decimal(repr(float(term.text)) if "e" in term.text.lower() else term.text)
-        if isinstance(term, Name):
-            return self.metric(term)
+        match term:
+            case Number():
+                number = Decimal(repr(float(term.text)) if "e" in term.text.lower() else term.text)
+                return number * Decimal(term.times) if term.times else number
+            case Name():
+                figures, name = self.of(term)
+                if figures is not self.run and self.binding and stars(name) and not figures.has(self.key(name)):
+                    raise _Nobody(f"{figures.of.version} has no {self.key(name)} yet")
+                return figures.number(self.key(name))
+            case Fold():
+                return self.folded(term)
+            case Best():
+                return self.best(term)
+            case Size():
+                return self.side(term.of).size(term.path)
+            case Latency():
+                return self.side(term.of).latency(term.share)
         try:
             left = self.value(term.left)
         except _Nobody:
@@ -310,26 +160,61 @@ class _Scope:
             raise
         right = self.value(term.right)
         if term.sign == "/" and not right:
-            raise _Undecided("it divides by zero")
+            raise Undecided("it divides by zero")
         result = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}[term.sign](
             left, right
         )
         return Decimal(result)
 
-    def metric(self, name: Name) -> Decimal:
+    def key(self, name: str) -> str:
+        return bound(name, self.binding)
+
+    def of(self, name: Name) -> tuple[Figures, str]:
+        """Whose metric a name is, and what it is called there. Raises _Nobody, Undecided."""
         alias, dot, key = name.text.partition(".")
         known = alias in self.holders or alias == DEFAULT
         if name.kind == "quoted" or not dot or (name.kind == "bare" and not known):
-            return self.run.number(name.text)
-        if name.kind == "bare" and self.run.has(name.text):
-            raise _Undecided(
+            return self.run, name.text
+        if name.kind == "bare" and (self.run.bindings(name.text) if stars(name.text) else self.run.has(name.text)):
+            raise Undecided(
                 f"{name.text} is a metric of the run, and {alias} is an alias: write @{name.text} or '{name.text}' "
                 "in quotes"
             )
+        return self.compared(alias), key
+
+    def side(self, alias: str) -> Figures:
+        if not alias:
+            return self.run
         holder = self.holders.get(alias)
         if holder is None:
             raise _Nobody(f"nobody holds {alias} yet")
-        return holder.number(key)
+        return holder
+
+    def compared(self, alias: str) -> Figures:
+        """The holder, if its metrics can be compared with the run's."""
+        return self._comparable(self.side(alias))
+
+    def _comparable(self, figures: Figures) -> Figures:
+        if figures.of.problem:
+            raise Undecided(figures.of.problem)
+        if figures not in self.used:
+            self.used.append(figures)
+        return figures
+
+    def folded(self, fold: Fold) -> Decimal:
+        figures, name = self.of(fold.metric)
+        values = [figures.number(bound(name, binding)) for binding in figures.bindings(name)]
+        if not values:
+            raise Undecided(f"{figures.whose} has no metric like {name}")
+        return sum(values, Decimal()) / len(values) if fold.how == "mean" else {"min": min, "max": max}[fold.how](values)
+
+    def best(self, best: Best) -> Decimal:
+        name = self.key(best.metric.text)
+        self.run.number(name)  # a wrong name must not pass unseen
+        figures = self.bests.get(Best(best.sense, Name(name, best.metric.kind)))
+        if figures is None:
+            raise _Nobody(f"no version has {name} yet")
+        return self._comparable(figures).number(name)
 
 
 def _finite(number: float) -> bool:
@@ -347,13 +232,13 @@ def _side(term: Term, scope: _Scope) -> tuple[Decimal | None, str, str]:
     """A term's value; or why it cannot be decided; or which alias has no holder."""
     try:
         return scope.value(term), "", ""
-    except _Undecided as e:
+    except Undecided as e:
         return None, str(e), ""
     except _Nobody as e:
         return None, "", str(e)
 
 
-def _evaluate(gate: GateExpr, scope: _Scope) -> GateVerdict:
+def _compared(gate: GateExpr, scope: _Scope) -> GateVerdict:
     value, why, nobody = _side(gate.left, scope)
     threshold, why_too, nobody_too = _side(gate.right, scope)
     if why or why_too:
@@ -363,24 +248,130 @@ def _evaluate(gate: GateExpr, scope: _Scope) -> GateVerdict:
     else:
         passed = _COMPARE[gate.compare](value, threshold)
         why = "" if passed else f"{float(value):.6g} is {_REASON[gate.compare]} {float(threshold):.6g}"
-    return GateVerdict(
+    verdict = GateVerdict(
         gate=gate.text, value=_shown(value), threshold=_shown(threshold), passed=passed, why=why
     )
+    return _against(verdict, scope.used)
+
+
+def _against(verdict: GateVerdict, used: Sequence[Figures]) -> GateVerdict:
+    """The verdict, with whom it was held against, if that was evaluated otherwise than when it was released."""
+    special = [figures.of for figures in used if figures.of.evaluated]
+    if not special:
+        return verdict
+    told = "; ".join(dict.fromkeys(map(_told, special)))
+    evidence = Evidence(against=special[0].version, evaluated=special[0].evaluated)
+    why = f"{verdict.why}; {told}" if verdict.why else told
+    return msgspec.structs.replace(verdict, why=why, evidence=evidence)
+
+
+def _told(baseline: Baseline) -> str:
+    if baseline.evaluated == AGAIN:
+        return f"{baseline.version} was evaluated again, as the run was"
+    return f"{baseline.version} counts with the figures it was released with"
+
+
+def _each(gate: GateExpr, scope: _Scope) -> GateVerdict:
+    """A gate with `*`: it must hold for each metric that they stand for."""
+    named = [leaf for leaf in leaves(gate.left, gate.right) if isinstance(leaf, Name | Best)]
+    bindings: set[tuple[str, ...]] = set()
+    for leaf in named:
+        name = leaf.metric if isinstance(leaf, Best) else leaf
+        if stars(name.text):
+            try:
+                figures, key = scope.of(name)
+            except (_Nobody, Undecided):
+                continue
+            bindings |= set(figures.bindings(key))
+    if not bindings:
+        first = next(n.metric if isinstance(n, Best) else n for n in named)
+        why = f"the run has no metric like {first.text}"
+        return GateVerdict(gate=gate.text, value=None, threshold=None, passed=False, why=why)
+    found = [(binding, _compared(gate, scope.bound(binding))) for binding in sorted(bindings)]
+    failed = [(binding, verdict) for binding, verdict in found if not verdict.passed]
+    binding, worst = min(failed or found, key=lambda pair: _room(gate, pair[1]))
+    label = ", ".join(binding)
+    if not failed:
+        why = f"all {len(found)}, closest: {label}" + (f"; {worst.why}" if worst.why else "")
+        return msgspec.structs.replace(worst, why=why)
+    others = [", ".join(b) for b, _ in failed if b != binding]
+    more = f"; so fail {', '.join(others[:_NAMED])}" + (" …" if len(others) > _NAMED else "") if others else ""
+    why = f"{label}: {worst.why}{more} ({len(failed)} of {len(found)})"
+    return msgspec.structs.replace(worst, why=why)
+
+
+def _room(gate: GateExpr, verdict: GateVerdict) -> float:
+    """How far a verdict is from failing; negative if it fails. What was not decided comes first where all fail, and
+    last where all pass."""
+    if verdict.value is None or verdict.threshold is None:
+        return float("inf") if verdict.passed else float("-inf")
+    room = verdict.value - verdict.threshold
+    return room if gate.compare in (">=", ">") else -room if gate.compare in ("<=", "<") else 0.0
+
+
+def _tested(test: TestExpr, scope: _Scope) -> GateVerdict:
+    def verdict(passed: bool, why: str) -> GateVerdict:
+        return GateVerdict(gate=test.text, value=None, threshold=None, passed=passed, why=why)
+
+    run = scope.run.of
+    if run.predictions is None:
+        return verdict(False, run.no_predictions or "the run has no predictions")
+    try:
+        holder = scope.holders.get(test.than)
+        if holder is None:
+            alone = scoring.tested(test, run.predictions, run.predictions, "")  # a wrong name must not pass
+            return msgspec.structs.replace(verdict(True, f"nobody holds {test.than} yet"), value=alone.score)
+        other = holder.of
+        if other.problem or other.predictions is None:
+            why = other.problem or other.no_predictions
+            return verdict(False, why or f"{other.version} has no predictions")
+        found = scoring.tested(test, run.predictions, other.predictions, other.version)
+    except Unusable as e:
+        return verdict(False, str(e))
+    why = f"{found.why}; {_told(other)}" if other.evaluated else found.why
+    return GateVerdict(
+        gate=test.text, value=found.score, threshold=found.other, passed=found.passed, why=why,
+        evidence=msgspec.structs.replace(found.evidence, evaluated=other.evaluated),
+    )  # fmt: skip
+
+
+def _decided(gate: Expr, scope: _Scope) -> GateVerdict:
+    if isinstance(gate, TestExpr):
+        return _tested(gate, scope)
+    fresh = scope.bound(())
+    names = (leaf.metric if isinstance(leaf, Best) else leaf for leaf in leaves(gate.left, gate.right))
+    if any(isinstance(name, Name) and stars(name.text) for name in names):
+        return _each(gate, fresh)
+    return _compared(gate, fresh)
 
 
 def evaluate(
-    gates: Sequence[GateExpr | Gate],
+    gates: Sequence[Expr | Gate],
     metrics: Mapping[str, Any],
     baselines: Mapping[str, Baseline | None],
+    *,
+    run: Baseline | None = None,
+    bests: Mapping[Best, Baseline | None] = {},
 ) -> list[GateVerdict]:
     """Decide every gate, in order.
 
     `metrics` are the run's: metrics file -> decoded content; a metric is named by its dotted key, whatever file it is
     in. `baselines` says for an alias who holds it; an alias that is there with None, and `prod` in any case, is an
-    alias that nobody holds yet: a gate against it passes, and says so. A metric that is not there, is not finite or
+    alias that nobody holds yet: a gate against it passes, and says so. `run` has the run's sizes, latency and
+    predictions, `bests` who had the best figures that `needs` names. A metric that is not there, is not finite or
     has several values, and a division by zero, fail the gate. Raises ConfigError for a gate that cannot be parsed.
     """
     parsed = [parse(gate.text, gate.at) if isinstance(gate, Gate) else gate for gate in gates]
-    scope = _Scope(metrics, baselines)
+    own = run or Baseline("the run", metrics, sizes={})
+    scope = _Scope(
+        Figures(msgspec.structs.replace(own, metrics=metrics), "the run"),
+        {a: Figures(b, f"{b.version}, which holds {a},") if b else None for a, b in baselines.items()},
+        {best: Figures(b, f"{b.version}, the best so far,") if b else None for best, b in bests.items()},
+    )
     with localcontext(_EXACT):
-        return [_evaluate(gate, scope) for gate in parsed]
+        return [_decided(gate, scope) for gate in parsed]
+
+
+def measured_on(names: Iterable[str], metrics: Mapping[str, Any]) -> set[str]:
+    """The metrics files of the run in which metrics of these names are."""
+    return {file for name in names for file in files_of(name, metrics)}

@@ -188,6 +188,13 @@ class Operating:
         values = params.of(self._w.root, self._w.pipeline, overriding.parse(()))
         return self._work(values, self._warming(self._w.pipeline))
 
+    def seen(self, overrides: Sequence[str]) -> tuple[Pipeline, Stagework]:
+        """The pipeline as it is with these overrides, and what works on its stages. No params file is changed."""
+        parsed = overriding.parse(overrides)
+        pipeline = self._overridden(parsed)
+        values = params.of(self._w.root, pipeline, parsed)
+        return pipeline, self._work(values, self._warming(pipeline))
+
     def _planner(self, overrides: Sequence[str]) -> Planner:
         parsed = overriding.parse(overrides)
         pipeline = self._overridden(parsed)

@@ -184,6 +184,15 @@ class Gate(msgspec.Struct, frozen=True):
     at: At
 
 
+class PredictionsFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of predictions (CSV or JSON lines): its path, and the names of its columns."""
+
+    path: str
+    id: str = "id"
+    label: str = "label"
+    prediction: str = "prediction"
+
+
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """What a version of a model holds: project paths of files or folders (outs, or files that git tracks)."""
 
@@ -191,6 +200,10 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...]
     gates: tuple[Gate, ...] = ()
     """What a version must meet: the gates of the whole project, then the model's own."""
+    predictions: PredictionsFile | None = None
+    """What statistical gates compare."""
+    latency: tuple[str, ...] = ()
+    """Command lines that use the model in the folder `ROTE_MODEL` and print how many seconds each call took."""
     desc: str = ""
     signature: str = ""
     """Path of the file (an out, or one that git tracks) that says what goes in and comes out; empty: the files do."""

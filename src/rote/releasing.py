@@ -11,10 +11,11 @@ import msgspec
 from rote import deriving, identity, stamping, versions
 from rote import gates as law
 from rote.composing import Composed
-from rote.errors import Refused, UsageError
-from rote.ids import Digest, SnapshotId
+from rote.errors import Missing, Refused, UsageError
+from rote.ids import Digest, RunId, SnapshotId
 from rote.ingest import SnapshotWriter
 from rote.interfaces import Interfaces
+from rote.judging import Judging
 from rote.modelfiles import ModelFiles
 from rote.pickles import HEAD, why_pickle
 from rote.pipeline import Gate, Model
@@ -71,9 +72,11 @@ class Releasing:
         by: str,
         provenance: Provenance | None = None,
         interfaces: Interfaces | None = None,
+        judging: Judging | None = None,
     ) -> None:
         """`writer` makes a SnapshotWriter for a write; `by` (user@host) is who releases. Without `provenance` and
-        `interfaces` a version does not say where it comes from, and what goes in and out."""
+        `interfaces` a version does not say where it comes from, and what goes in and out; without `judging` versions
+        count with the figures that they were released with."""
         self._transactions = transactions
         self._registry = registry
         self._snapshots = snapshots
@@ -83,6 +86,7 @@ class Releasing:
         self._by = by
         self._provenance = provenance
         self._interfaces = interfaces
+        self._judging = judging or Judging(registry=registry, snapshots=snapshots, run=_no_run)
 
     def release(
         self,
@@ -93,6 +97,7 @@ class Releasing:
         version: str | None = None,
         bump: str | None = None,
         note: str = "",
+        recorded: bool = False,
     ) -> Released:
         """Make a version of `model` out of a finished run; `gates` are the project's, the model's own follow.
 
@@ -127,7 +132,7 @@ class Releasing:
             return self._again(model, run, there)
         if wanted:
             self._refuse_deleted(model.name, wanted)
-        verdicts = self.verdicts(model.name, run, parsed)
+        verdicts = self.verdicts(model, run, parsed, recorded=recorded)
         if not all(v.passed for v in verdicts):
             raise GateRefused(model.name, run, verdicts)
         origin = self._provenance.of_run(run, model.files) if self._provenance else Origin()
@@ -145,19 +150,19 @@ class Releasing:
                     return self._again(model, run, msgspec.convert(e.root.body, Version))
         raise Refused(f"others keep releasing {model.name}", safe="nothing was changed", next="try again")
 
-    def verdicts(self, model: str, run: Run, gates: Sequence[law.GateExpr]) -> list[GateVerdict]:
-        """Hold a run against gates, with the present holders of the model's aliases. Changes nothing."""
-        baselines: dict[str, law.Baseline | None] = {}
-        for alias in sorted(law.aliases(gates)):
-            held = self._holder(model, alias)
-            if held:
-                baselines[alias] = law.Baseline(f"{model}@{held.version}", held.metrics)
-        return law.evaluate(gates, run.metrics, baselines)
+    def verdicts(
+        self, model: Model, run: Run, gates: Sequence[law.Expr], *, recorded: bool = False
+    ) -> list[GateVerdict]:
+        """Hold a run against gates, with the present holders of the model's aliases. No version is made."""
+        return self._judging.verdicts(
+            model, run, gates, sizes=lambda: self._sizes(model, run), recorded=recorded
+        )
 
-    def _holder(self, model: str, alias: str) -> Version | None:
-        if not versions.is_alias(alias) or self._registry.channels.read(model, alias) is None:
-            return None
-        return self._registry.get(model, alias)
+    def _sizes(self, model: Model, run: Run) -> dict[str, int]:
+        """The bytes of the files that a version would hold."""
+        with self._transactions.begin() as write:  # it is never committed
+            parts = self._files.of(model, run, self._writer(write))
+            return {path: entry.size for path, entry, _ in self._entries(parts)}
 
     def _make(
         self,
@@ -258,11 +263,7 @@ class Releasing:
     def _look_into(self, parts: Parts) -> tuple[list[VersionFile], list[str]]:
         """The files of a version, and a warning for each that runs code when it is loaded. The first bytes of the
         largest 256 are looked at, of the others the name."""
-        found = [
-            (f"{below}/{entry.path}" if not record.single else below, entry, record)
-            for below, record in parts.items()
-            for entry in self._snapshots.entries(record)
-        ]
+        found = self._entries(parts)
         found.sort(key=lambda f: f[0].encode())
         looked = {path for path, _, _ in sorted(found, key=lambda f: -f[1].size)[:_LOOKED_INTO]}
         warnings = []
@@ -279,8 +280,19 @@ class Releasing:
         ]
         return files, warnings
 
+    def _entries(self, parts: Parts) -> list[tuple[str, Entry, SnapshotRecord]]:
+        return [
+            (f"{below}/{entry.path}" if not record.single else below, entry, record)
+            for below, record in parts.items()
+            for entry in self._snapshots.entries(record)
+        ]
+
     def _head(self, record: SnapshotRecord, entry: Entry) -> bytes:
         return bytes(next(iter(self._snapshots.read(record, entry.path)), b""))[:HEAD]
+
+
+def _no_run(id: RunId) -> Run:
+    raise Missing(f"there is no run {id}")
 
 
 class _SameFiles(Exception):

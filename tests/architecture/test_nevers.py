@@ -49,8 +49,9 @@ FLOOR = {
 # What words and laws may import besides each other: values in, decisions out.
 PURE = {
     "__future__", "abc", "bisect", "collections", "contextlib", "datetime", "decimal", "difflib", "enum", "fnmatch",
-    "base64", "functools", "posixpath", "hashlib", "heapq", "itertools", "json", "math", "operator", "pickletools", "re", "shlex", "string",
-    "struct", "array", "sys", "textwrap", "types", "typing", "unicodedata", "zlib", "dataclasses",
+    "base64", "csv", "functools", "posixpath", "hashlib", "heapq", "itertools", "json", "math", "operator", "pickletools", "re",
+    "shlex", "statistics", "string", "struct", "array", "sys", "textwrap", "types", "typing", "unicodedata", "zlib",
+    "dataclasses",
     "msgspec", "blake3", "pyfastcdc",
 }  # fmt: skip
 # A vendor's package -> the only modules that may import it. (blake3, msgspec and zstandard are the format itself.)

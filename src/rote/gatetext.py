@@ -1,0 +1,475 @@
+"""The text of gates -> what they say.
+
+    accuracy >= 0.95
+    accuracy >= prod.accuracy - 0.01
+    @staging.loss * 1.1 > 'eval/metrics.json:test.loss'
+    accuracy >= best(accuracy) - 0.005
+    slices.*.recall >= 0.8
+    size() <= 20 MB
+    better(accuracy, than=prod, confidence=0.95)
+    not_worse(accuracy, than=prod, margin=0.01)
+
+A gate is one comparison (`>= > <= < == !=`) of two terms of numbers, metrics, functions, `+ - * /` and parentheses; or
+one statistical test.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from rote.errors import ConfigError
+from rote.ids import nearest, shown
+from rote.pipeline import At
+
+MAX_LENGTH = 1000
+_MAX_DEPTH = 50
+_TOKENS = re.compile(
+    r"(?P<space>\s+)|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<quoted>'[^']*'|\"[^\"]*\")"
+    r"|(?P<name>@?[A-Za-z_][A-Za-z0-9_]*(?:\.(?:[A-Za-z0-9_]+|\*(?![A-Za-z0-9_])))*)"
+    r"|(?P<compare>>=|<=|==|!=|>|<)|(?P<mark>[-+*/(),=])"
+)
+UNITS = {
+    "B": "1", "kB": "1e3", "MB": "1e6", "GB": "1e9", "KiB": "1024", "MiB": "1048576", "GiB": "1073741824",
+    "s": "1", "ms": "1e-3", "us": "1e-6",
+}  # fmt: skip
+"""Bytes and seconds, by what may stand after a number."""
+BETTER, NOT_WORSE = "better", "not_worse"
+MCNEMAR, BOOTSTRAP = "mcnemar", "bootstrap"
+HIGHER, LOWER = "higher", "lower"
+SCORES = {"accuracy": HIGHER, "recall": HIGHER, "f1": HIGHER, "mae": LOWER, "mse": LOWER, "rmse": LOWER}
+"""Scores of predictions, and which way is good."""
+_TESTS = {
+    BETTER: ("than", "confidence", "method", "want"),
+    NOT_WORSE: ("than", "margin", "confidence", "method", "want"),
+}
+HIGHEST, LOWEST = "highest", "lowest"
+_BESTS = {"best": "", HIGHEST: HIGHEST, LOWEST: LOWEST}
+_FOLDS = ("min", "max", "mean")
+_FUNCTIONS = (*_BESTS, *_FOLDS, "size", "latency", *_TESTS)
+_SHARES = ("p50", "p90", "p95", "p99", "mean", "max")
+
+
+class Number(msgspec.Struct, frozen=True):
+    """A constant, as it is written; `times` is what its unit stands for."""
+
+    text: str
+    times: str = ""
+
+
+class Name(msgspec.Struct, frozen=True):
+    """A metric: `text` as written without `@` or quotes. `kind` is `bare`, `alias` (with @) or `quoted`. A part that is
+    `*` stands for any."""
+
+    text: str
+    kind: str = "bare"
+
+
+class Best(msgspec.Struct, frozen=True):
+    """The `highest` or `lowest` value that a metric has had in a version."""
+
+    sense: str
+    metric: Name
+
+
+class Fold(msgspec.Struct, frozen=True):
+    """The `min`, `max` or `mean` of the metrics that a name with `*` stands for."""
+
+    how: str
+    metric: Name
+
+
+class Size(msgspec.Struct, frozen=True):
+    """Bytes of a version's files: all, or a file or folder; those of the run, or of who holds an alias."""
+
+    path: str = ""
+    of: str = ""
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """Seconds that one call takes: a share of all calls (`p95`), `mean` or `max`."""
+
+    share: str
+    of: str = ""
+
+
+class Sum(msgspec.Struct, frozen=True):
+    """Two terms joined by + - * or /."""
+
+    sign: str
+    left: Term
+    right: Term
+
+
+Term = Number | Name | Best | Fold | Size | Latency | Sum
+
+
+class GateExpr(msgspec.Struct, frozen=True):
+    """A comparison that was parsed."""
+
+    text: str
+    left: Term
+    compare: str
+    right: Term
+
+
+class TestExpr(msgspec.Struct, frozen=True):
+    """A statistical test that was parsed: is the run `better` than who holds `than`, or `not_worse` by `margin`, in a
+    score of its predictions? `want` is which way is good, `method` how it is tested."""
+
+    __test__ = False  # nothing for pytest to collect
+
+    text: str
+    kind: str
+    score: str
+    than: str
+    want: str
+    method: str
+    confidence: float = 0.95
+    margin: float = 0.0
+
+
+Expr = GateExpr | TestExpr
+
+
+class _Token(msgspec.Struct, frozen=True):
+    kind: str
+    text: str
+    start: int
+
+
+class _Parser:
+    def __init__(self, text: str, at: At) -> None:
+        self.text, self.at = text, at
+        self.tokens = list(self._tokens())
+        self.place = 0
+        self.depth = 0
+
+    def error(self, what: str, column: int) -> ConfigError:
+        """An error that shows the gate and points at a column, counted from 0."""
+        line = "".join(c if c.isprintable() else "?" for c in self.text)
+        return ConfigError(
+            f"this gate cannot be read: {what} (column {column + 1})\n    {line}\n    {' ' * column}^",
+            where=str(self.at),
+            next="a gate is like 'accuracy >= 0.95' or 'accuracy >= prod.accuracy - 0.01'",
+        )
+
+    def _tokens(self) -> Iterator[_Token]:
+        if len(self.text) > MAX_LENGTH:
+            raise ConfigError(f"this gate is longer than {MAX_LENGTH} characters", where=str(self.at))
+        place = 0
+        while place < len(self.text):
+            found = _TOKENS.match(self.text, place)
+            if not found:
+                raise self.error(self._stranger(place), place)
+            if found.lastgroup != "space":
+                yield _Token(found.lastgroup or "", found.group(), place)
+            place = found.end()
+        yield _Token("end", "", len(self.text))
+
+    def _stranger(self, place: int) -> str:
+        char = self.text[place]
+        if char in "'\"":
+            return "this quote is not closed"
+        if char == "%":
+            return "there is no '%'; write 0.95 for 95 %"
+        return f"{shown(char)} has no meaning here"
+
+    # ---- tokens ------------------------------------------------------------------------------------------------
+
+    @property
+    def token(self) -> _Token:
+        return self.tokens[self.place]
+
+    def take(self) -> _Token:
+        self.place += 1
+        return self.tokens[self.place - 1]
+
+    def is_mark(self, text: str) -> bool:
+        return self.token.kind == "mark" and self.token.text == text
+
+    def is_call(self) -> bool:
+        after = self.tokens[min(self.place + 1, len(self.tokens) - 1)]
+        return self.token.kind == "name" and after.kind == "mark" and after.text == "("
+
+    def must(self, mark: str) -> None:
+        if not self.is_mark(mark):
+            raise self.expected(f"'{mark}'")
+        self.take()
+
+    def expected(self, what: str) -> ConfigError:
+        token = self.token
+        if token.text == "=" and token.kind == "mark":
+            return self.error("'=' alone compares nothing; write '=='", token.start)
+        found = "the gate ends" if token.kind == "end" else f"found {shown(token.text)}"
+        if token.text in ("and", "or", "not"):
+            found = f"'{token.text}' joins no gates; write each as a gate of its own"
+        return self.error(f"expected {what}, {found}", token.start)
+
+    # ---- the grammar -------------------------------------------------------------------------------------------
+
+    def gate(self) -> Expr:
+        if self.is_call() and self.token.text in _TESTS:
+            test = self.test()
+            if self.token.kind != "end":
+                raise self.expected("the end of the gate")
+            return test
+        left = self.sum()
+        if self.token.kind != "compare":
+            raise self.expected("a comparison (>= > <= < == !=)")
+        compare = self.take().text
+        right = self.sum()
+        if self.token.kind == "compare":
+            raise self.error("a gate has one comparison; write two gates", self.token.start)
+        if self.token.kind != "end":
+            raise self.expected("the end of the gate, or + - * /")
+        if not any(not isinstance(leaf, Number) for leaf in leaves(left, right)):
+            raise self.error("it names no metric", 0)
+        self._same_stars(left, right)
+        rising = {">=": 1, ">": 1, "<=": -1, "<": -1}.get(compare, 0)
+        return GateExpr(self.text.strip(), self._meant(left, rising), compare, self._meant(right, -rising))
+
+    def _same_stars(self, *terms: Term) -> None:
+        names = [t.metric if isinstance(t, Best) else t for t in leaves(*terms)]
+        numbers = {stars(name.text) for name in names if isinstance(name, Name) and stars(name.text)}
+        if len(numbers) > 1:
+            raise self.error("its names have different numbers of '*', so which belong together?", 0)
+
+    def _meant(self, term: Term, rising: int) -> Term:
+        """The term with every `best` made `highest` or `lowest`: whichever makes the gate harder. `rising` says whether
+        the gate becomes easier (1) or harder (-1) to pass when the term rises; 0: that is not known."""
+        if isinstance(term, Best) and not term.sense:
+            if not rising:
+                raise self.error(
+                    "whether the highest or the lowest is the best is not clear here; write highest(…) or lowest(…)",
+                    self.text.find("best"),
+                )
+            return Best(LOWEST if rising > 0 else HIGHEST, term.metric)
+        if not isinstance(term, Sum):
+            return term
+        left, right = rising, -rising if term.sign == "-" else rising
+        if term.sign in "*/":
+            left = rising * _sign(term.right)
+            right = rising * _sign(term.left) if term.sign == "*" else 0
+        return Sum(term.sign, self._meant(term.left, left), self._meant(term.right, right))
+
+    def sum(self) -> Term:
+        term = self.product()
+        while self.token.kind == "mark" and self.token.text in "+-":
+            term = Sum(self.take().text, term, self.product())
+        return term
+
+    def product(self) -> Term:
+        term = self.atom()
+        while self.token.kind == "mark" and self.token.text in "*/":
+            term = Sum(self.take().text, term, self.atom())
+        return term
+
+    def atom(self) -> Term:
+        token = self.token
+        if token.kind == "number":
+            return self.number()
+        if self.is_call() and token.text not in ("and", "or", "not"):
+            return self.call()
+        if token.kind in ("name", "quoted") and token.text not in ("and", "or", "not"):
+            return self.name()
+        if token.kind == "mark" and token.text in "(-+":
+            return self.nested()
+        raise self.expected("a number or a metric")
+
+    def number(self) -> Number:
+        token = self.take()
+        if not _finite(float(token.text)):
+            raise self.error("this number is too large", token.start)
+        if self.token.kind == "name" and not self.is_call():
+            if self.token.text not in UNITS:
+                return Number(token.text)
+            return Number(token.text, UNITS[self.take().text])
+        return Number(token.text)
+
+    def name(self) -> Name:
+        token = self.take()
+        if token.kind == "quoted":
+            if len(token.text) == 2:
+                raise self.error("these quotes name no metric", token.start)
+            return Name(token.text[1:-1], "quoted")
+        if token.text[0] != "@":
+            return Name(token.text)
+        if "." not in token.text:
+            raise self.error(
+                f"after the alias {token.text} comes '.' and a metric", token.start + len(token.text)
+            )
+        return Name(token.text[1:], "alias")
+
+    def nested(self) -> Term:
+        token = self.take()
+        self.depth += 1
+        if self.depth > _MAX_DEPTH:
+            raise self.error("this is nested too deeply", token.start)
+        if token.text == "(":
+            term = self.sum()
+            self.must(")")
+        else:
+            term = Sum(token.text, Number("0"), self.atom())
+        self.depth -= 1
+        return term
+
+    # ---- functions ---------------------------------------------------------------------------------------------
+
+    def call(self) -> Term:
+        token = self.take()
+        if token.text in _TESTS:
+            raise self.error(f"{token.text}(…) is a gate of its own", token.start)
+        if token.text not in _FUNCTIONS:
+            near = nearest(token.text, list(_FUNCTIONS))
+            hint = f"is it {near}?" if near else f"there are {', '.join(_FUNCTIONS)}"
+            raise self.error(f"there is no function {shown(token.text)}; {hint}", token.start)
+        self.must("(")
+        term = self._called(token)
+        self.must(")")
+        return term
+
+    def _called(self, token: _Token) -> Term:
+        if token.text == "size":
+            path = ""
+            if self.token.kind == "quoted":
+                path = self.take().text[1:-1].rstrip("/")
+                if self.is_mark(","):
+                    self.take()
+            return Size(path, self.options(("of",)).get("of", ""))
+        if token.text == "latency":
+            share = self.token.text
+            if share not in _SHARES:
+                raise self.expected(f"one of {', '.join(_SHARES)}")
+            self.take()
+            if self.is_mark(","):
+                self.take()
+            return Latency(share, self.options(("of",)).get("of", ""))
+        at = self.token.start
+        if self.token.kind not in ("name", "quoted"):
+            raise self.expected("a metric")
+        metric = self.name()
+        if token.text in _BESTS:
+            if metric.kind == "alias":
+                raise self.error("the best so far is that of all versions, not of an alias", at)
+            return Best(_BESTS[token.text], metric)
+        if not stars(metric.text):
+            raise self.error(f"{token.text}(…) is of several metrics, such as slices.*.recall", at)
+        return Fold(token.text, metric)
+
+    def options(self, known: tuple[str, ...]) -> dict[str, str]:
+        """`key=value, …` up to the closing parenthesis, each key once."""
+        found: dict[str, str] = {}
+        while not self.is_mark(")"):
+            if found:
+                self.must(",")
+            key = self.token
+            if key.kind != "name" or key.text not in known:
+                raise self.expected(f"{'= or '.join(known)}=")
+            if key.text in found:
+                raise self.error(f"{key.text} is there twice", key.start)
+            self.take()
+            self.must("=")
+            if self.token.kind not in ("name", "number", "quoted"):
+                raise self.expected("a value")
+            value = self.take()
+            found[key.text] = value.text[1:-1] if value.kind == "quoted" else value.text
+        return found
+
+    def test(self) -> TestExpr:
+        word = self.take()
+        self.must("(")
+        score = self.token
+        if score.kind not in ("name", "quoted"):
+            raise self.expected("a score, such as accuracy")
+        self.take()
+        if self.is_mark(","):
+            self.take()
+        elif not self.is_mark(")"):
+            raise self.expected("',' or ')'")
+        began = self.token.start
+        options = self.options(_TESTS[word.text])
+        self.must(")")
+        name = score.text[1:-1] if score.kind == "quoted" else score.text
+        return self._tested(word.text, name, options, began)
+
+    def _tested(self, kind: str, score: str, options: dict[str, str], began: int) -> TestExpr:
+        usual = SCORES.get(score)
+        want = options.get("want", usual or "")
+        if want not in (HIGHER, LOWER):
+            known = f"{shown(score)} is no score that rote knows ({', '.join(SCORES)}), so it is a column of the predictions: "
+            raise self.error(
+                ("" if usual else known) + "say which way is good, want=higher or want=lower", began
+            )
+        if usual and want != usual:
+            raise self.error(f"of {score}, {usual} is good", began)
+        method = options.get("method", MCNEMAR if score == "accuracy" else BOOTSTRAP)
+        if method not in (MCNEMAR, BOOTSTRAP):
+            raise self.error(f"expected method={MCNEMAR} or method={BOOTSTRAP}", began)
+        if method == MCNEMAR and score != "accuracy":
+            raise self.error(
+                "McNemar's test is for accuracy; of anything else there is method=bootstrap", began
+            )
+        if kind == NOT_WORSE and "margin" not in options:
+            raise self.error("say how much worse is still good enough, such as margin=0.01", began)
+        return TestExpr(
+            self.text.strip(), kind, score, options.get("than", "prod"), want, method,
+            confidence=self._figure(options, "confidence", "0.95", began, 0.5, 1, "between 0.5 and 1"),
+            margin=self._figure(options, "margin", "0", began, -1e-300, float("inf"), "of 0 or more"),
+        )  # fmt: skip
+
+    def _figure(
+        self,
+        options: dict[str, str],
+        key: str,
+        default: str,
+        began: int,
+        above: float,
+        below: float,
+        says: str,
+    ) -> float:
+        try:
+            value = float(options.get(key, default))
+        except ValueError:
+            value = above
+        if not above < value < below:
+            raise self.error(f"{key} is a number {says}", began)
+        return value
+
+
+def parse(text: str, at: At) -> Expr:
+    """Parse a gate; `at` is where it stands. Raises ConfigError, which points at the column."""
+    return _Parser(text, at).gate()
+
+
+def leaves(*terms: Term) -> Iterator[Number | Name | Best | Fold | Size | Latency]:
+    """What a term is made of."""
+    for term in terms:
+        if isinstance(term, Sum):
+            yield from leaves(term.left, term.right)
+        else:
+            yield term
+
+
+def stars(name: str) -> int:
+    """How many parts of a dotted name stand for any."""
+    return name.rpartition(":")[2].split(".").count("*")
+
+
+def _sign(term: Term) -> int:
+    """1 or -1 for a term of constants alone, 0 where that is not known."""
+    if isinstance(term, Number):
+        return 1
+    if isinstance(term, Sum) and isinstance(term.left, Number) and isinstance(term.right, Number):
+        left, right = float(term.left.text), float(term.right.text)
+        if term.sign in "+-":
+            value = left - right if term.sign == "-" else left + right
+            return (value > 0) - (value < 0)
+        return 1
+    return 0
+
+
+def _finite(number: float) -> bool:
+    return number - number == 0
