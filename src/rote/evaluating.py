@@ -77,7 +77,7 @@ class _Case:
         self._version = version
         self._plan = plan
         self._outs = outs_of(run)
-        self._again = False
+        self._own = self._outs_of_version()
 
     def evaluated(self) -> Evaluated:
         here = self._place(self._w)
@@ -89,11 +89,12 @@ class _Case:
             with tempfile.TemporaryDirectory(prefix="rote-evaluate-", ignore_cleanup_errors=True) as folder:
                 made = self._elsewhere(os.path.realpath(folder), here, theirs, unlike)
         measured = self._plan.measured
-        return Evaluated(
-            metrics={p: m for each in made for p, m in each.metrics.items() if p in measured},
-            outs={p: ref for each in made for p, ref in each.outs.items() if p in measured},
-            again=self._again,
-        )
+        metrics = {p: m for each in made for p, m in each.metrics.items() if p in measured}
+        outs = {p: ref for each in made for p, ref in each.outs.items() if p in measured}
+        own = {path: ref.id for path, ref in self._own.items()}
+        again = any(own[p] != ref.id for p, ref in outs.items() if p in own)
+        again = again or any(self._version.metrics.get(p) != m for p, m in metrics.items() if p not in own)
+        return Evaluated(metrics=metrics, outs=outs, again=again)
 
     def _place(self, wiring: Wiring, overrides: Collection[str] | None = None) -> _Place:
         asked = self._run.overrides if overrides is None else overrides
@@ -121,16 +122,19 @@ class _Case:
                 return outcome
         raise _Cannot(f"run {self._run.id} did not do the stage {name}")
 
+    def _outs_of_version(self) -> dict[str, SnapshotRef]:
+        """The outs of the run that made the version; none if it is gone."""
+        if self._version.run is None:
+            return {}
+        try:
+            return outs_of(self._w.runs.get(self._version.run))
+        except (Missing, BadName):
+            return {}
+
     def _of_version(self) -> dict[str, SnapshotRef]:
         """The deps that are files of the model, as the run that made the version left them; those that it did not make,
         or that are gone with it, are to be taken from the version's files."""
-        found: dict[str, SnapshotRef] = {}
-        if self._version.run is not None:
-            try:
-                found = outs_of(self._w.runs.get(self._version.run))
-            except (Missing, BadName):
-                found = {}
-        theirs = {path: found[path] for path in self._plan.given if path in found}
+        theirs = {path: self._own[path] for path in self._plan.given if path in self._own}
         for path in self._plan.given - theirs.keys():
             if in_version(path, self._model.files) is None:
                 raise _Cannot(
@@ -248,7 +252,7 @@ class _Case:
 
     def _write(self, wiring: Wiring, path: str) -> None:
         """Write a dep from the version's own files."""
-        inside = in_version(path, self._model.files)
+        inside = in_version(path, self._model.files) or path
         record = self._w.snapshots.record(self._version.snapshot)
         found = False
         for entry in self._w.snapshots.entries(record):
@@ -256,12 +260,12 @@ class _Case:
             if name != inside and not name.startswith(f"{inside}/"):
                 continue
             found = True
-            place = os.path.join(wiring.root, path + name[len(inside or "") :])
+            place = os.path.join(wiring.root, path + name[len(inside) :])
             os.makedirs(os.path.dirname(place), exist_ok=True)
             with open(place, "wb") as file:
                 file.writelines(self._w.snapshots.read(record, entry.path))
         if not found:
-            raise _Cannot(f"it has no file {shown(inside or path)}")
+            raise _Cannot(f"it has no file {shown(inside)}")
 
     def _done(self, place: _Place, theirs: Mapping[str, SnapshotRef]) -> list[_Made]:
         wiring = place.wiring
@@ -271,7 +275,6 @@ class _Case:
                 left = self._hit(place, stage, place.work.inputs(stage, made).key())
                 if left is None:
                     left = self._executed(place, stage, made, executor)
-                    self._again = True
                 else:
                     for path, ref in left.outs.items():
                         wiring.data.bring(path, ref)

@@ -22,10 +22,12 @@ class Evaluation(msgspec.Struct, frozen=True):
 
 
 def between(stages: Mapping[str, Stage], files: Sequence[str], wanted: Collection[str]) -> Evaluation:
-    """What lies between the model's `files` (outs, folders with outs in them, or files that git tracks) and the `wanted`
-    outs. A stage that makes a file of the model does not evaluate it."""
+    """What lies between the model's `files` (outs, folders with outs in them, or files that git tracks) and the
+    `wanted` outs. A stage that makes a file of the model does not evaluate it."""
     makers = {out.path: stage for stage in stages.values() for out in stage.outs}
-    measures = {out.path for stage in stages.values() for out in stage.outs if out.kind in _MEASURES} | set(wanted)
+    measures = {out.path for stage in stages.values() for out in stage.outs if out.kind in _MEASURES} | set(
+        wanted
+    )
     model = [path for path in (file.rstrip("/") for file in files) if path not in measures]
     makes_it = {
         stage.name
@@ -45,7 +47,7 @@ def between(stages: Mapping[str, Stage], files: Sequence[str], wanted: Collectio
                     found = True
                 else:
                     before = [maker for path, maker in makers.items() if _meet(dep, path)]
-                    found = any([depends(maker) for maker in before]) or found
+                    found = any(map(depends, before)) or found
             order[stage.name] = found
         return order[stage.name]
 

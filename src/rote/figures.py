@@ -60,7 +60,9 @@ class Figures:
         by_file = self._values(name)
         if not by_file:
             near = nearest(name, [".".join(key) for key in self._found])
-            raise Undecided(f"{self.whose} has no metric {shown(name)}" + (f"; is it {near}?" if near else ""))
+            raise Undecided(
+                f"{self.whose} has no metric {shown(name)}" + (f"; is it {near}?" if near else "")
+            )
         if len(set(by_file.values())) > 1:
             raise Undecided(
                 f"{self.whose} has the metric {name} with different values in {', '.join(by_file)}; "
@@ -74,7 +76,7 @@ class Figures:
     def bindings(self, name: str) -> list[tuple[str, ...]]:
         """What the `*` of a name stand for, in order: one tuple for each metric that it fits."""
         file, parts = split(name)
-        found = {}
+        found: dict[tuple[str, ...], None] = {}
         for key, by_file in {**self._recorded, **self._found}.items():
             if len(key) == len(parts) and (not file or file in by_file):
                 bound = fits(parts, key)

@@ -22,7 +22,6 @@ from rote.gatetext import (
     Name,
     Number,
     Size,
-    Sum,
     Term,
     TestExpr,
     leaves,
@@ -142,7 +141,12 @@ class _Scope:
                 return number * Decimal(term.times) if term.times else number
             case Name():
                 figures, name = self.of(term)
-                if figures is not self.run and self.binding and stars(name) and not figures.has(self.key(name)):
+                if (
+                    figures is not self.run
+                    and self.binding
+                    and stars(name)
+                    and not figures.has(self.key(name))
+                ):
                     raise _Nobody(f"{figures.of.version} has no {self.key(name)} yet")
                 return figures.number(self.key(name))
             case Fold():
@@ -175,7 +179,9 @@ class _Scope:
         known = alias in self.holders or alias == DEFAULT
         if name.kind == "quoted" or not dot or (name.kind == "bare" and not known):
             return self.run, name.text
-        if name.kind == "bare" and (self.run.bindings(name.text) if stars(name.text) else self.run.has(name.text)):
+        if name.kind == "bare" and (
+            self.run.bindings(name.text) if stars(name.text) else self.run.has(name.text)
+        ):
             raise Undecided(
                 f"{name.text} is a metric of the run, and {alias} is an alias: write @{name.text} or '{name.text}' "
                 "in quotes"
@@ -206,7 +212,11 @@ class _Scope:
         values = [figures.number(bound(name, binding)) for binding in figures.bindings(name)]
         if not values:
             raise Undecided(f"{figures.whose} has no metric like {name}")
-        return sum(values, Decimal()) / len(values) if fold.how == "mean" else {"min": min, "max": max}[fold.how](values)
+        return (
+            sum(values, Decimal()) / len(values)
+            if fold.how == "mean"
+            else {"min": min, "max": max}[fold.how](values)
+        )
 
     def best(self, best: Best) -> Decimal:
         name = self.key(best.metric.text)
@@ -295,7 +305,9 @@ def _each(gate: GateExpr, scope: _Scope) -> GateVerdict:
         why = f"all {len(found)}, closest: {label}" + (f"; {worst.why}" if worst.why else "")
         return msgspec.structs.replace(worst, why=why)
     others = [", ".join(b) for b, _ in failed if b != binding]
-    more = f"; so fail {', '.join(others[:_NAMED])}" + (" …" if len(others) > _NAMED else "") if others else ""
+    more = (
+        f"; so fail {', '.join(others[:_NAMED])}" + (" …" if len(others) > _NAMED else "") if others else ""
+    )
     why = f"{label}: {worst.why}{more} ({len(failed)} of {len(found)})"
     return msgspec.structs.replace(worst, why=why)
 

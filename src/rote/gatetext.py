@@ -49,6 +49,10 @@ HIGHEST, LOWEST = "highest", "lowest"
 _BESTS = {"best": "", HIGHEST: HIGHEST, LOWEST: LOWEST}
 _FOLDS = ("min", "max", "mean")
 _FUNCTIONS = (*_BESTS, *_FOLDS, "size", "latency", *_TESTS)
+_RANGES = {
+    "confidence": (0.5, 1.0, "between 0.5 and 1"),
+    "margin": (-1e-300, float("inf"), "of 0 or more"),
+}
 _SHARES = ("p50", "p90", "p95", "p99", "mean", "max")
 
 
@@ -399,7 +403,7 @@ class _Parser:
         usual = SCORES.get(score)
         want = options.get("want", usual or "")
         if want not in (HIGHER, LOWER):
-            known = f"{shown(score)} is no score that rote knows ({', '.join(SCORES)}), so it is a column of the predictions: "
+            known = f"{shown(score)} is none of {', '.join(SCORES)}, so it is a column of the predictions: "
             raise self.error(
                 ("" if usual else known) + "say which way is good, want=higher or want=lower", began
             )
@@ -416,24 +420,16 @@ class _Parser:
             raise self.error("say how much worse is still good enough, such as margin=0.01", began)
         return TestExpr(
             self.text.strip(), kind, score, options.get("than", "prod"), want, method,
-            confidence=self._figure(options, "confidence", "0.95", began, 0.5, 1, "between 0.5 and 1"),
-            margin=self._figure(options, "margin", "0", began, -1e-300, float("inf"), "of 0 or more"),
+            confidence=self._figure(options, "confidence", 0.95, began),
+            margin=self._figure(options, "margin", 0.0, began),
         )  # fmt: skip
 
-    def _figure(
-        self,
-        options: dict[str, str],
-        key: str,
-        default: str,
-        began: int,
-        above: float,
-        below: float,
-        says: str,
-    ) -> float:
+    def _figure(self, options: dict[str, str], key: str, default: float, began: int) -> float:
+        above, below, says = _RANGES[key]
         try:
             value = float(options.get(key, default))
         except ValueError:
-            value = above
+            value = below
         if not above < value < below:
             raise self.error(f"{key} is a number {says}", began)
         return value

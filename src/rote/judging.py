@@ -1,4 +1,4 @@
-"""Judging: a run held against the gates of a model, with all that they ask for looked up (docs/releases.md, "Gates")."""
+"""Judging: a run held against the gates of a model, with all that they ask for looked up (docs/releases.md)."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ LARGEST = 256 << 20
 
 class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
     """A version evaluated as a run was: what of the wanted outs lies between its files and the figures. `metrics` are
-    contents of metrics files, `outs` the others. `again`: something had to be done for that. `problem`: why it could not
-    be."""
+    contents of metrics files, `outs` the others. `again`: these are not the figures that it was released with.
+    `problem`: why it could not be evaluated."""
 
     metrics: Mapping[str, Any] = {}
     outs: Mapping[str, SnapshotRef] = {}
@@ -53,8 +53,8 @@ class Judging:
         evaluate: Evaluate | None = None,
         measure: Measure | None = None,
     ) -> None:
-        """`run` reads the record of a run. Without `evaluate` every version counts with the figures and predictions that
-        it was released with, whatever they were measured on."""
+        """`run` reads the record of a run. Without `evaluate` every version counts with the figures and predictions
+        that it was released with, whatever they were measured on."""
         self._registry = registry
         self._snapshots = snapshots
         self._run = run
@@ -149,9 +149,7 @@ class Judging:
         except Unusable as e:
             return msgspec.structs.replace(baseline, no_predictions=str(e))
 
-    def _predictions(
-        self, file: PredictionsFile, outs: Mapping[str, SnapshotRef], whose: str
-    ) -> Predictions:
+    def _predictions(self, file: PredictionsFile, outs: Mapping[str, SnapshotRef], whose: str) -> Predictions:
         holder = next((out for out in outs if file.path == out or file.path.startswith(out + "/")), None)
         if holder is None:
             raise Unusable(f"there are no predictions of {whose}: none of its outs is {shown(file.path)}")

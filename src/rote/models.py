@@ -11,7 +11,7 @@ from rote.errors import Refused, UsageError
 from rote.ids import name, nearest, shown
 from rote.modelwiring import ModelWiring
 from rote.pipeline import Model
-from rote.record import AliasMove, Channel, Version
+from rote.record import AliasMove, Channel, GateVerdict, Version
 from rote.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -58,14 +58,18 @@ class Models:
         version: str | None = None,
         bump: str | None = None,
         note: str = "",
+        recorded: bool = False,
     ) -> Released:
         """Make a version of a model out of a run (default: the one that `run` reported last).
+
+        A version that a gate compares it with is evaluated as the run was, if its figures were measured otherwise;
+        with `recorded` it counts with the figures that it was released with.
 
         Raises GateRefused with the verdicts, Refused, Missing, BadName, UsageError.
         """
         chosen = self._w.runs.named(run or self._last_reported())
         return self._parts.releasing.release(
-            self._described(model), chosen, version=version, bump=bump, note=note
+            self._described(model), chosen, version=version, bump=bump, note=note, recorded=recorded
         )
 
     def release_tags(self, model: str | None = None, *, dry_run: bool = False) -> list[Followed]:
@@ -85,6 +89,14 @@ class Models:
             counts=runs.counts,
         )
         return TagWalk(self._w, doing).follow(model, dry_run=dry_run)
+
+    def judge(self, model: str, *, run: str | None = None, recorded: bool = False) -> list[GateVerdict]:
+        """What the gates of a model say of a run (default: the one that `run` reported last). No version is made.
+
+        Raises Refused, Missing, UsageError.
+        """
+        chosen = self._w.runs.named(run or self._last_reported())
+        return self._parts.releasing.judge(self._described(model), chosen, recorded=recorded)
 
     def promote(self, model_version: str, alias: str, *, why: str = "") -> Channel:
         """Point an alias at `MODEL@VERSION`, in the store and then at the targets in `models.NAME.publish`. Raises

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,11 @@ from rote.wiring import Wiring
 if TYPE_CHECKING:
     from rote.deleting import Deleting
     from rote.delivery import Delivery
+    from rote.judging import Evaluated, Judging
+    from rote.pipeline import Model
     from rote.pointer import Pointer
     from rote.provenance import Provenance
+    from rote.record import Run, Version
     from rote.releasing import Releasing
 
 
@@ -41,7 +45,20 @@ class ModelWiring:
             by=w.by,
             provenance=self.provenance,
             interfaces=Interfaces(w.reading, w.snapshots, committed),
+            judging=self.judging,
         )
+
+    @cached_property
+    def judging(self) -> Judging:
+        from rote.judging import Judging  # on demand
+
+        w = self._w
+        return Judging(registry=w.registry, snapshots=w.snapshots, run=w.runs.get, evaluate=self._evaluated)
+
+    def _evaluated(self, model: Model, run: Run, version: Version, wanted: Collection[str]) -> Evaluated:
+        from rote.evaluating import Evaluating  # few gates compare with other versions
+
+        return Evaluating(self._w).evaluated(model, run, version, wanted)
 
     @cached_property
     def provenance(self) -> Provenance:

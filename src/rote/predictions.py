@@ -103,8 +103,8 @@ def pair(run: Predictions, other: Predictions) -> Pair:
     else:
         if len(run) != len(other):
             raise Unusable(
-                f"{run.at} has {len(run)} examples and {other.at} has {len(other)}, without a column {shown(names.id)} to "
-                "tell which belong together"
+                f"{run.at} has {len(run)} examples and {other.at} has {len(other)}, without a column {shown(names.id)} "
+                "to tell which belong together"
             )
         order = list(range(len(run)))
     _same_labels(run, other, order)
@@ -147,7 +147,11 @@ def _of_csv(text: str, at: str) -> dict[str, list[str]]:
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise Unusable(f"{at} has the column {shown(twice)} twice")
-    return {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)} if rows else {}
+    return (
+        {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+        if rows
+        else {}
+    )
 
 
 def _lines(text: str) -> Iterator[str]:

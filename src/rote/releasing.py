@@ -111,18 +111,7 @@ class Releasing:
         """
         if version and bump:
             raise UsageError("--version and --bump exclude each other")
-        if run.state != _FINISHED:
-            raise Refused(
-                f"run {run.id} is {run.state}: only a finished run can be released",
-                next="rote run",
-                safe="nothing was changed",
-            )
-        if run.smoke:
-            raise Refused(
-                f"run {run.id} is a smoke run: what it made came of less, and is never released",
-                next="rote run, then release that",
-                safe="nothing was changed",
-            )
+        _must_be_finished(run)
         wanted = str(versions.release(version)) if version else None
         part = bump or "patch"
         if part != deriving.AUTO:
@@ -149,6 +138,11 @@ class Releasing:
                 if wanted:
                     return self._again(model, run, msgspec.convert(e.root.body, Version))
         raise Refused(f"others keep releasing {model.name}", safe="nothing was changed", next="try again")
+
+    def judge(self, model: Model, run: Run, *, recorded: bool = False) -> list[GateVerdict]:
+        """What the model's gates say of a finished run. No version is made. Raises Refused, ConfigError."""
+        _must_be_finished(run)
+        return self.verdicts(model, run, [law.parse(g.text, g.at) for g in model.gates], recorded=recorded)
 
     def verdicts(
         self, model: Model, run: Run, gates: Sequence[law.Expr], *, recorded: bool = False
@@ -289,6 +283,21 @@ class Releasing:
 
     def _head(self, record: SnapshotRecord, entry: Entry) -> bytes:
         return bytes(next(iter(self._snapshots.read(record, entry.path)), b""))[:HEAD]
+
+
+def _must_be_finished(run: Run) -> None:
+    if run.state != _FINISHED:
+        raise Refused(
+            f"run {run.id} is {run.state}: only a finished run can be released",
+            next="rote run",
+            safe="nothing was changed",
+        )
+    if run.smoke:
+        raise Refused(
+            f"run {run.id} is a smoke run: what it made came of less, and is never released",
+            next="rote run, then release that",
+            safe="nothing was changed",
+        )
 
 
 def _no_run(id: RunId) -> Run:

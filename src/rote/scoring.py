@@ -28,8 +28,8 @@ class Tested(msgspec.Struct, frozen=True):
 
 
 class _Sides(msgspec.Struct, frozen=True):
-    """The score of each side, their difference as a sample (positive: the run is better), and on how many examples one is
-    better than the other."""
+    """The score of each side, their difference as a sample (positive: the run is better), and on how many examples one
+    is better than the other."""
 
     run: float
     other: float
@@ -53,9 +53,7 @@ def tested(test: TestExpr, run: Predictions, other: Predictions, against: str) -
     return Tested(passed, sides.run, sides.other, f"{counted}: {why}", evidence)
 
 
-def _by_mcnemar(
-    test: TestExpr, sides: _Sides, evidence: Evidence, seed: bytes
-) -> tuple[bool, str, Evidence]:
+def _by_mcnemar(test: TestExpr, sides: _Sides, evidence: Evidence, seed: bytes) -> tuple[bool, str, Evidence]:
     size = sides.sample.size
     p = significance.mcnemar_margin(sides.better, sides.worse, size, test.margin)
     allowed = 1 - test.confidence
@@ -69,7 +67,9 @@ def _by_bootstrap(
 ) -> tuple[bool, str, Evidence]:
     size, unlike = sides.sample.size, sides.better + sides.worse
     if size < significance.LEAST or unlike < significance.LEAST_UNLIKE:
-        few = f"at least {significance.LEAST} are needed, and {significance.LEAST_UNLIKE} on which they differ"
+        few = (
+            f"at least {significance.LEAST} are needed, and {significance.LEAST_UNLIKE} on which they differ"
+        )
         return False, f"too few to tell: {few}", evidence
     low = significance.lower_bound(sides.sample, test.confidence, seed)
     passed = low > 0 if test.kind == BETTER else low >= -test.margin
@@ -177,4 +177,6 @@ def _f1(counts: Sequence[tuple[Kind, int]], side: int) -> float:
                 both[label] = both.get(label, 0) + count
             if kind[side] == kind[0]:
                 found[kind[0]] = found.get(kind[0], 0) + count
-    return sum(2 * found.get(label, 0) / number for label, number in both.items()) / len(both) if both else 0.0
+    return (
+        sum(2 * found.get(label, 0) / number for label, number in both.items()) / len(both) if both else 0.0
+    )

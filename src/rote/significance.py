@@ -1,20 +1,20 @@
 """Statistical tests on paired examples: is the difference between two models more than chance?
 
-Every test is one-sided: it is passed by chance alone with a probability of at most 1 - confidence (exactly for McNemar's
-test, nearly for the bootstrap). Sources:
+Every test is one-sided: it is passed by chance alone with a probability of at most 1 - confidence (exactly for
+McNemar's test, nearly for the bootstrap). Sources:
 
 - Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
   Psychometrika 12 (1947), 153-157; exact, as the binomial test of the examples on which the two differ.
 - T. Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample design",
   Statistics in Medicine 17 (1998), 891-908: McNemar's test with a margin. Half a step is taken off its numerator
-  (F. Yates, "Contingency tables involving small numbers and the chi-square test", Supplement to the Journal of the Royal
-  Statistical Society 1 (1934), 217-235), because without it the error exceeds 1 - confidence with few examples.
+  (F. Yates, "Contingency tables involving small numbers and the chi-square test", Supplement to the Journal of the
+  Royal Statistical Society 1 (1934), 217-235), because without it the error exceeds 1 - confidence with few examples.
 - The studentized bootstrap over paired examples: B. Efron and R. Tibshirani, "An Introduction to the Bootstrap" (1993),
-  chapter 12; why studentized: P. Hall, "Theoretical comparison of bootstrap confidence intervals", Annals of Statistics 16
-  (1988), 927-953; paired examples in machine learning: P. Koehn, "Statistical significance tests for machine translation
-  evaluation", EMNLP 2004, 388-395.
-- The standard error of a score that is no mean: B. Efron and C. Stein, "The jackknife estimate of variance", Annals of
-  Statistics 9 (1981), 586-596.
+  chapter 12; why studentized: P. Hall, "Theoretical comparison of bootstrap confidence intervals", Annals of
+  Statistics 16 (1988), 927-953; paired examples in machine learning: P. Koehn, "Statistical significance tests for
+  machine translation evaluation", EMNLP 2004, 388-395.
+- The standard error of a score that is no mean: B. Efron and C. Stein, "The jackknife estimate of variance", Annals
+  of Statistics 9 (1981), 586-596.
 
 Draws come from BLAKE3 of a seed, so the same predictions give the same answer on every machine.
 """

@@ -28,7 +28,7 @@ def tree(wiring: Wiring, root: str, more: Iterable[str] = ()) -> Wiring:
 
 
 def commit(wiring: Wiring, root: str, id: str) -> Wiring:
-    """Lay the project's files as they were in a commit; the wiring of the new folder. Raises Missing if it is not here."""
+    """Lay the project's files as they were in a commit; the wiring of the new folder. Raises Missing."""
     files = wiring.git.read(id, lambda path: True) if wiring.git.present else {}
     if not files:
         raise Missing(f"the commit {id[:12]} is not in this repository", next="git fetch --unshallow")

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model", required=False)
 @click.option("--from-tags", is_flag=True, help="Do what git tags such as m@v1.2.3 and m#prod ask for.")
-@click.option("--dry-run", is_flag=True, help="With --from-tags: only say what would be done.")
 @click.option("--run", metavar="RUN", help="Which run (default: the one that `rote run` reported last).")
 @click.option("--version", metavar="X.Y.Z", help="Which version.")
 @click.option(
@@ -30,35 +29,41 @@ if TYPE_CHECKING:
 )
 @click.option("--note", default="", metavar="TEXT", help="What people should know about it.")
 @click.option("--promote", "alias", metavar="ALIAS", help="Point the alias at it as well.")
+@click.option("--recorded", is_flag=True, help="Compare with the figures that versions were released with.")
+@click.option("--dry-run", is_flag=True, help="Only say what the gates say, or with --from-tags what would be done.")
 @click.option("--json", "json_", is_flag=True, help="As JSON.")
 @click.pass_context
 def release_command(
     ctx: click.Context,
     model: str | None,
     from_tags: bool,
-    dry_run: bool,
     run: str | None,
     version: str | None,
     bump: str | None,
     note: str,
     alias: str | None,
+    recorded: bool,
+    dry_run: bool,
     json_: bool,
 ) -> None:
     """Make a version of MODEL, if the run passes its gates; or do what git tags ask for."""
     if from_tags:
-        if run or version or bump or note or alias:
+        if run or version or bump or note or alias or recorded:
             raise UsageError("with --from-tags the tags say which run, version and alias")
         follow_tags(ctx, model, dry_run, json_)
         return
     if model is None:
         raise UsageError("say which model", next="rote release MODEL, or rote release --from-tags")
-    if dry_run:
-        raise UsageError("--dry-run goes with --from-tags")
     if version and bump:
         raise UsageError("--version and --bump exclude each other")
     here = project(ctx)
+    if dry_run:
+        _judged(ctx, here.models.judge(model, run=run, recorded=recorded), json_)
+        return
     try:
-        released = here.models.release(model, run=run, version=version, bump=bump, note=note)
+        released = here.models.release(
+            model, run=run, version=version, bump=bump, note=note, recorded=recorded
+        )
     except GateRefused as e:
         if json_:
             as_json({"verdicts": e.verdicts})
@@ -98,6 +103,15 @@ def follow_tags(ctx: click.Context, model: str | None, dry_run: bool, json_: boo
             table(["tag", "commit", "", ""], [[value(f.tag), f.commit[:12], f.state, f.told] for f in found])
         )
     if any(f.state == "failed" for f in found):
+        ctx.exit(1)
+
+
+def _judged(ctx: click.Context, found: list[GateVerdict], json_: bool) -> None:
+    if json_:
+        as_json({"verdicts": found})
+    else:
+        click.echo(verdicts(found) if found else "there are no gates: every run passes")
+    if not all(verdict.passed for verdict in found):
         ctx.exit(1)
 
 

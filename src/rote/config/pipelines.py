@@ -8,9 +8,8 @@ from typing import Final
 
 import msgspec
 
-from rote import gates as gates_law
-from rote import graph, smoking
-from rote.config import budgeting, caching, carding, channeling, places, stagefiles, yamltext
+from rote import gatetext, graph, smoking
+from rote.config import budgeting, caching, carding, channeling, places, predicting, stagefiles, yamltext
 from rote.config.nodes import Node
 from rote.config.refusal import refused
 from rote.config.section import Section
@@ -119,7 +118,7 @@ def _gates(section: Section) -> tuple[Gate, ...]:
     found = []
     for place, node in section.items("gates", "gates"):
         gate = Gate(section.string(place, node, "text (a condition)"), section.at(place, node))
-        gates_law.parse(gate.text, gate.at)
+        gatetext.parse(gate.text, gate.at)
         found.append(gate)
     return tuple(found)
 
@@ -148,6 +147,7 @@ def _model(name: str, section: Section, gates: tuple[Gate, ...], found: dict[str
         name=name,
         files=tuple(files),
         gates=(*gates, *_gates(section)),
+        predictions=predicting.read(section),
         desc=section.text("desc"),
         signature=_signature(section),
         keys=channeling.keys(section),

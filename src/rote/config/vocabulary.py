@@ -266,6 +266,25 @@ MODEL: Final[dict[str, tuple[dict[str, Any], str]]] = {
         _CARD,
         "More for the card: keys of the Hugging Face Hub such as tags and language; text: a file.",
     ),
+    "predictions": (
+        {
+            "oneOf": [
+                {"type": "string", "minLength": 1},
+                {
+                    "type": "object",
+                    "properties": {
+                        "path": {"type": "string", "minLength": 1},
+                        "id": {"type": "string", "minLength": 1},
+                        "label": {"type": "string", "minLength": 1},
+                        "prediction": {"type": "string", "minLength": 1},
+                    },
+                    "required": ["path"],
+                    "additionalProperties": False,
+                },
+            ]
+        },
+        "The out with the model's predictions, a row an example; or its path and the names of its columns.",
+    ),
     "desc": ({"type": "string"}, "What the model is for, for people."),
 }
 _CACHE: Final = {
