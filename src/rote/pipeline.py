@@ -202,8 +202,6 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """What a version must meet: the gates of the whole project, then the model's own."""
     predictions: PredictionsFile | None = None
     """What statistical gates compare."""
-    latency: tuple[str, ...] = ()
-    """Command lines that use the model in the folder `ROTE_MODEL` and print how many seconds each call took."""
     desc: str = ""
     signature: str = ""
     """Path of the file (an out, or one that git tracks) that says what goes in and comes out; empty: the files do."""
