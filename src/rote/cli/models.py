@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 @click.option("--note", default="", metavar="TEXT", help="What people should know about it.")
 @click.option("--promote", "alias", metavar="ALIAS", help="Point the alias at it as well.")
 @click.option("--recorded", is_flag=True, help="Compare with the figures that versions were released with.")
-@click.option("--dry-run", is_flag=True, help="Only say what the gates say, or with --from-tags what would be done.")
+@click.option(
+    "--dry-run", is_flag=True, help="Only say what the gates say, or with --from-tags what would be done."
+)
 @click.option("--json", "json_", is_flag=True, help="As JSON.")
 @click.pass_context
 def release_command(
