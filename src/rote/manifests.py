@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -12,7 +13,7 @@ from rote.encoding import FORMAT, canonical, digest_of
 from rote.errors import BadName, BadPath, Corrupt, TooNew
 from rote.ids import Digest, SnapshotId, digest, shown
 from rote.ids import name as parse_name
-from rote.publication import ManifestRef, PublishedFile, PublishedManifest
+from rote.publication import ManifestRef, PublishedFile, PublishedFiles, PublishedManifest
 from rote.record import VersionFile
 
 MAX_BYTES = 64 << 20
@@ -21,7 +22,7 @@ MAX_SIZE = 1 << 50
 """Bytes that one file may say it has."""
 
 
-def encoded(manifest: PublishedManifest) -> bytes:
+def encoded(manifest: PublishedManifest | PublishedFiles) -> bytes:
     """The manifest as it lies at a target."""
     return canonical(manifest)
 
@@ -55,35 +56,57 @@ def snapshot_of(files: Sequence[VersionFile | PublishedFile]) -> SnapshotId:
 def decoded(data: bytes, where: str) -> PublishedManifest:
     """A manifest from anywhere. Raises Corrupt for everything that no manifest may say (paths that lead out of a
     folder, sizes that do not add up, a snapshot that is not that of the files), TooNew."""
-    if len(data) > MAX_BYTES:
-        raise _refused(f"it has {len(data):,} bytes, more than any has", where)
-    try:
-        manifest = msgspec.json.decode(data, type=PublishedManifest)
-    except (msgspec.DecodeError, RecursionError) as e:
-        _refuse_newer(data, where)
-        raise _refused(str(e), where) from e
-    if manifest.format > FORMAT:
-        _refuse_newer(data, where)
+    manifest = _parsed(data, PublishedManifest, where)
     try:
         parse_name(manifest.model, "model name")
         versions.release(manifest.version)
         digest(manifest.snapshot)
-        for file in manifest.files:
-            paths.check(file.path)
-            digest(file.digest)
-        paths.Together().add([file.path for file in manifest.files])
-    except (BadName, BadPath) as e:
+    except BadName as e:
         raise _refused(e.what, where) from e
-    for file in manifest.files:
-        why = _why_bad(file)
-        if why:
-            raise _refused(f"of {shown(file.path)} {why}", where)
-    listed = [file.path.encode() for file in manifest.files]
-    if listed != sorted(set(listed)):
-        raise _refused("its files are not in order", where)
+    _check_files(manifest.files, where)
     if snapshot_of(manifest.files) != manifest.snapshot:
         raise _refused("its files are not those of its snapshot", where)
     return manifest
+
+
+def decoded_files(data: bytes, where: str) -> PublishedFiles:
+    """The same of the list of files at a release that is of no model's version. Raises Corrupt, TooNew."""
+    found = _parsed(data, PublishedFiles, where)
+    _check_files(found.files, where)
+    return found
+
+
+_Kind = TypeVar("_Kind", PublishedManifest, PublishedFiles)
+
+
+def _parsed(data: bytes, kind: type[_Kind], where: str) -> _Kind:
+    if len(data) > MAX_BYTES:
+        raise _refused(f"it has {len(data):,} bytes, more than any has", where)
+    try:
+        found = msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, RecursionError) as e:
+        _refuse_newer(data, where)
+        raise _refused(str(e), where) from e
+    if found.format > FORMAT:
+        _refuse_newer(data, where)
+    return found
+
+
+def _check_files(files: Sequence[PublishedFile], where: str) -> None:
+    try:
+        for file in files:
+            paths.check(file.path)
+            digest(file.digest)
+        paths.Together().add([file.path for file in files])
+    except (BadName, BadPath) as e:
+        raise _refused(e.what, where) from e
+    for file in files:
+        why = _why_bad(file)
+        if why:
+            raise _refused(f"of {shown(file.path)} {why}", where)
+    listed = [file.path.encode() for file in files]
+    if listed != sorted(set(listed)):
+        raise _refused("its files are not in order", where)
 
 
 def _why_bad(file: PublishedFile) -> str | None:

@@ -8,6 +8,8 @@ from rote.ids import Digest, RunId, SnapshotId
 
 MANIFEST = "rote-manifest.json"
 """The name of the manifest at every target. Whoever finds it finds a whole version: it is written last."""
+FILES = "rote-files.json"
+"""The same at a release that is of no model's version: any files under any tag."""
 NOTES = "rote-notes.md"
 """The name of the notes for people in a bucket or folder; a forge has a place of its own for them."""
 
@@ -45,6 +47,14 @@ class PublishedManifest(msgspec.Struct, frozen=True, kw_only=True):
     run: RunId | None = None
     commit: str | None = None
     released: str = ""
+
+
+class PublishedFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """The object `rote-files.json`: what lies at a release that is of no model's version."""
+
+    format: int = 1
+    tag: str
+    files: list[PublishedFile]
 
 
 class ManifestRef(msgspec.Struct, frozen=True):

@@ -26,3 +26,9 @@ def parse(tag: str) -> tuple[str, str]:
             f"not the tag of a version: {shown(tag)}", next="a tag is MODEL@vX.Y.Z, such as digits@v1.0.0"
         )
     return parse_name(model, "model name"), str(versions.release(version[1:]))
+
+
+def is_channel(tag: str) -> bool:
+    """Whether a tag is that of a channel: an alias after the `@`, not a version."""
+    model, at, rest = tag.rpartition("@")
+    return bool(at and model) and versions.is_alias(rest) and not (rest[0] == "v" and rest[1:2].isdigit())

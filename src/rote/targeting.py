@@ -98,6 +98,10 @@ class Targeting:
     def host(self, where: str) -> ReleaseHost:
         """The host at an address, to be written to. Raises UsageError, Refused for the address of a store."""
         name = targetnames.parsed(where)
+        if name.kind in targetnames.FORGES:
+            from rote.forges.opening import host  # only who publishes at a forge needs it
+
+            return host(f"{name.kind}:{name.address}", clock=self._w.clock, environ=os.environ)
         if name.kind != "store":
             raise UsageError(f"this rote does not publish at {name.kind}: yet", next="a folder or a bucket")
         from rote.targets.bucket import BucketHost  # only who publishes needs it

@@ -46,6 +46,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "key": ("keys", "Keys that sign what applications follow."),
     "verify": ("verifying", "Walk from a model version back to its data."),
     "fetch": ("models", "Bring the files of a model version into a folder."),
+    "github": ("forges", "Releases at GitHub: publish files, download them; no project needed."),
+    "gitlab": ("forges", "Releases at GitLab: publish files, download them; no project needed."),
     "copy": ("copying", "Copy what one store has to another: only what is missing."),
     "store": ("store", "Look at the store: figures, and whether it is sound."),
     "gc": ("collecting", "What the store does not need any more; delete it."),

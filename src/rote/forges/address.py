@@ -75,7 +75,7 @@ def server(text: str) -> str:
     if "@" in host:
         raise UsageError(
             "an address holds no name and no password",
-            next="the token comes from the environment: docs/publishing.md says from where",
+            next="the token comes from the environment: docs/forges.md says from where",
         )
     if not _HOST.match(host):
         raise UsageError(

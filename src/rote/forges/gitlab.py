@@ -28,6 +28,7 @@ from rote.forges.wire import Wire
 from rote.hosting import HostedAsset, HostedRelease, Sending, Told
 from rote.ids import shown
 from rote.ports import Clock
+from rote.releasetags import is_channel
 
 LARGEST = (2 << 30) - 1
 """gitlab.com takes 5 GiB, other servers what their administrators say; smaller parts lose less when a line breaks."""
@@ -123,7 +124,7 @@ class GitLabHost:
             answer = self._ask("GET", f"releases?order_by=released_at&sort=desc&per_page=20&page={page}")
             releases = self._talk.decoded(answer, list[_Release])
             for release in releases:
-                if not release.upcoming_release and not naming.is_channel(release.tag_name):
+                if not release.upcoming_release and not is_channel(release.tag_name):
                     tag = release.tag_name
                     return self._told(tag, release, self.packages.find(tag))
             if len(releases) < 20:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 
-from rote import versions
 from rote.errors import BadName, Refused
 from rote.ids import shown
-from rote.publication import MANIFEST
+from rote.publication import FILES, MANIFEST
 
 DRAFT = "rote-draft.json"
 """What marks a draft where a forge has none: an asset that is never shown."""
@@ -16,7 +15,7 @@ _LONGEST_TAG = 200
 _LONGEST_ASSET = 200
 # https://git-scm.com/docs/git-check-ref-format, and what a shell or an address bar would stumble over
 _NOT_IN_TAGS = re.compile(r"[\x00-\x20\x7f~^:?*\[\\\"'`$<>|;&(){}!%]|\.\.|@\{|//|/\.|\.lock(?:/|$)")
-_OURS = frozenset([MANIFEST, DRAFT])
+_OURS = frozenset([MANIFEST, FILES, DRAFT])
 _PLAIN = re.compile(r"[A-Za-z0-9._+-]")
 
 
@@ -36,12 +35,6 @@ def tag(text: str) -> str:
             next="a tag is such as v1.2.0 or keyboard@v1.2.0: letters, digits, '.', '_', '-', '+', '@', '#', '/'",
         )
     return text
-
-
-def is_channel(text: str) -> bool:
-    """Whether a tag is that of a channel: an alias after the `@`, not a version."""
-    model, at, rest = text.rpartition("@")
-    return bool(at and model) and versions.is_alias(rest) and not re.match(r"v\d", rest)
 
 
 def asset(path: str) -> str:

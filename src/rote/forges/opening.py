@@ -21,7 +21,7 @@ def host(
     largest: int | None = None,
 ) -> GitHubHost | GitLabHost:
     """The releases at `github:owner/repo`, `gitlab:group/project` or `KIND:https://HOST/PATH`. `token` is for this very
-    server; without one it is looked for (docs/publishing.md). `largest` is the most bytes of one asset, where that is
+    server; without one it is looked for (docs/forges.md). `largest` is the most bytes of one asset, where that is
     less than the forge takes. Nothing is asked yet. Raises UsageError."""
     at = address.parse(text)
     kind = GitHubHost if at.kind == address.GITHUB else GitLabHost

@@ -107,12 +107,14 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
                     safe=SAFE,
                     next=f"check how it is spelled; for a private one: {self.missing}",
                 )
+            doubt = "" if answer.status == 403 else "knows no such repository, or "
+            source = f"the token (from {self.token.source}) may not {'do' if answer.status == 403 else 'see'}"
             return Refused(
-                f"{name} knows no such repository, or the token (from {self.token.source}) may not do this "
+                f"{name}{' says:' if not doubt else ''} {doubt}{source} {'this' if not doubt else 'it'} "
                 f"({answer.status}){told}",
                 where=where,
                 safe=SAFE,
-                next=f"check how it is spelled; the token needs {self.scope}",
+                next=f"{'check how it is spelled; ' if doubt else ''}the token needs {self.scope}",
             )
         if answer.status in BUSY:
             return self.busy(answer.status, None)

@@ -1,0 +1,290 @@
+"""Bundles: any files at a release, put there and brought back with two calls, without a project around them.
+
+Beside the files lies a manifest that says what they are: `rote-manifest.json` if the tag is that of a model's version
+(applications can follow it then), else `rote-files.json`. A release that somebody made by hand has none; what its host
+tells of its assets is then all there is to compare with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import msgspec
+from blake3 import blake3
+
+from rote import manifests, releasetags
+from rote.crews import Crew
+from rote.downloads import LATEST, THREADS, Downloads, check_paths
+from rote.errors import BadName, Conflict, Refused, UsageError
+from rote.hosting import HostedRelease, ReleaseHost, Sending
+from rote.ids import Digest, shown
+from rote.loose import LooseFile, Wanted
+from rote.ports import Progress, Silence
+from rote.publication import (
+    FILES,
+    MANIFEST,
+    NOTES,
+    PublishedAsset,
+    PublishedFile,
+    PublishedFiles,
+    PublishedManifest,
+)
+from rote.shipping import checked, other_draft, whole
+
+_T = TypeVar("_T")
+_U = TypeVar("_U")
+
+
+class PublishedBundle(msgspec.Struct, frozen=True, kw_only=True):
+    """A release with its files. `sent` files and `bytes` were sent by this call; `created` tells whether it made it."""
+
+    tag: str
+    target: str
+    page: str
+    created: bool
+    files: list[str]
+    sent: int
+    bytes: int
+
+
+class Bundles:
+    """Publishes at one host."""
+
+    def __init__(
+        self, host: ReleaseHost, *, threads: int = THREADS, progress: Progress | None = None
+    ) -> None:
+        self._host = host
+        self._progress = progress or Silence()
+        self._crew = Crew(threads)
+        self._downloads = Downloads(host)
+
+    def publish(
+        self,
+        tag: str,
+        files: Sequence[LooseFile],
+        *,
+        title: str = "",
+        notes: str = "",
+        commit: str | None = None,
+        fresh: bool = False,
+    ) -> PublishedBundle:
+        """Publish files under a tag: nothing happens if they are there, all and the same. `fresh` throws away what an
+        attempt with other bytes left of a draft. Raises Refused for other files under this tag, and what host and
+        files raise."""
+        if not files:
+            raise UsageError("there is nothing to publish: no file was named", next="name at least one")
+        files = sorted(files, key=lambda file: file.path.encode())
+        check_paths([file.path for file in files])
+        model = _model_of(tag)
+        there = self._host.find(tag)
+        total = sum(file.size for file in files)
+        self._progress.start(f"reading {len(files)} files", total, "bytes")
+        try:
+            known = self._crew.each(self._described, list(zip(files, self._named(files), strict=True)))
+        finally:
+            self._progress.done()
+        if there is None or there.draft:
+            if there is not None and fresh:
+                for asset in there.assets:
+                    self._host.drop(there, asset)
+            try:
+                draft = self._host.begin(tag, title=title or tag, notes=notes, commit=commit)
+            except Conflict:  # somebody else finished it this moment
+                there = self._host.find(tag)
+                if there is None:
+                    raise
+            else:
+                return self._new(draft, files, known, _manifest(tag, model, known, commit), notes)
+        return self._again(there, files, known)
+
+    def _named(self, files: Sequence[LooseFile]) -> list[list[str]]:
+        names = manifests.Names([MANIFEST, NOTES, FILES])
+        found = []
+        for file in files:
+            name = names.take(self._host.asset_name(file.path))
+            count = max(1, -(-file.size // self._host.largest))
+            found.append(
+                [name] if count == 1 else [names.take(f"{name}.{n:03d}") for n in range(1, count + 1)]
+            )
+        return found
+
+    def _described(self, named: tuple[LooseFile, list[str]]) -> PublishedFile:
+        """What a file is: read once, for its digests."""
+        file, names = named
+        largest = self._host.largest
+        sums = [hashlib.sha256() for _ in names]
+        whole_sum = blake3()
+        at = 0
+        for data in self._crew.going(file.read(0)):
+            whole_sum.update(data)
+            rest = memoryview(data)
+            while rest:
+                part = min(at // largest, len(sums) - 1)
+                taken = rest[: max((part + 1) * largest - at, 0) or len(rest)]
+                sums[part].update(taken)
+                at += len(taken)
+                rest = rest[len(taken) :]
+            self._progress.step(len(data))
+        assets = [
+            PublishedAsset(name, min(largest, file.size - n * largest), sums[n].hexdigest())
+            for n, name in enumerate(names)
+        ]
+        return PublishedFile(
+            path=file.path,
+            size=file.size,
+            digest=Digest(whole_sum.hexdigest()),
+            executable=file.executable,
+            assets=assets,
+        )
+
+    def _new(
+        self,
+        draft: HostedRelease,
+        files: Sequence[LooseFile],
+        known: Sequence[PublishedFile],
+        manifest: tuple[str, bytes],
+        notes: str,
+    ) -> PublishedBundle:
+        mine = {asset.name for file in known for asset in file.assets} | {manifest[0]}
+        stranger = next((asset.name for asset in draft.assets if asset.name not in mine), None)
+        if stranger is not None:
+            raise other_draft(self._host, draft.tag, stranger)
+        parts = [
+            (file, asset, begin)
+            for file, one in zip(files, known, strict=True)
+            for asset, begin in parts_of(one)
+        ]
+        self._send(draft, parts, f"publishing {draft.tag}")
+        self._deliver(draft, whole(*manifest))
+        done = self._host.finish(draft, notes=notes)
+        return self._published(done, known, True, len(files), sum(asset.size for _, asset, _ in parts))
+
+    def _send(
+        self, release: HostedRelease, parts: Sequence[tuple[LooseFile, PublishedAsset, int]], what: str
+    ) -> None:
+        self._progress.start(what, sum(asset.size for _, asset, _ in parts), "bytes")
+
+        def send(part: tuple[LooseFile, PublishedAsset, int]) -> None:
+            file, asset, begin = part
+            self._deliver(
+                release, Sending(asset.name, asset.size, asset.sha256, self._reader(file, asset, begin))
+            )
+            self._progress.step(asset.size)
+
+        try:
+            self._crew.each(send, parts)
+        finally:
+            self._progress.done()
+
+    def _reader(self, file: LooseFile, asset: PublishedAsset, begin: int) -> Callable[[int], Iterator[bytes]]:
+        def read(start: int) -> Iterator[bytes]:
+            left = asset.size - start
+            for data in self._crew.going(file.read(begin + start)):
+                if len(data) >= left:
+                    yield data[:left]
+                    return
+                left -= len(data)
+                yield data
+
+        return read
+
+    def _deliver(self, release: HostedRelease, sending: Sending) -> None:
+        try:
+            checked(self._host, release, sending)
+        except Conflict as e:
+            raise other_draft(self._host, release.tag, e.key) from e
+
+    def _again(
+        self, there: HostedRelease, files: Sequence[LooseFile], known: Sequence[PublishedFile]
+    ) -> PublishedBundle:
+        """A release that is there already: what has gone from it is sent again, anything else is refused."""
+        former, _ = self._downloads.described(there)
+        mine = {one.path: (one.size, [a.sha256 for a in one.assets]) for one in known}
+        theirs = {one.path: (one.size, [self._sha256(there, a) for a in one.assets]) for one in former}
+        if mine != theirs:
+            raise Refused(
+                f"{shown(there.tag)} is published there with other files; what is published does not change",
+                where=self._host.url,
+                safe="nothing was changed there",
+                next="publish under another tag",
+            )
+        by_path = {file.path: file for file in files}
+        here = {asset.name for asset in there.assets}
+        lost = [
+            (by_path[one.path], asset, begin)
+            for one in former
+            for asset, begin in parts_of(one)
+            if asset.name not in here
+        ]
+        if lost:
+            self._send(there, lost, f"sending again what {there.tag} lost")
+        return self._published(
+            there, known, False, len({f.path for f, _, _ in lost}), sum(a.size for _, a, _ in lost)
+        )
+
+    def _sha256(self, release: HostedRelease, part: PublishedAsset) -> str:
+        """The digest of a part: what is known, or, where nobody knows it, of its bytes."""
+        asset = release.asset(part.name)
+        if part.sha256 or asset is None:
+            return part.sha256
+        found = hashlib.sha256()
+        for data in self._host.read(release, asset):
+            found.update(data)
+        return found.hexdigest()
+
+    def _published(
+        self, release: HostedRelease, known: Sequence[PublishedFile], created: bool, sent: int, size: int
+    ) -> PublishedBundle:
+        return PublishedBundle(
+            tag=release.tag,
+            target=self._host.url,
+            page=release.page,
+            created=created,
+            files=[file.path for file in known],
+            sent=sent,
+            bytes=size,
+        )
+
+
+def _manifest(
+    tag: str, model: tuple[str, str] | None, files: Sequence[PublishedFile], commit: str | None
+) -> tuple[str, bytes]:
+    if model is None:
+        return FILES, manifests.encoded(PublishedFiles(tag=tag, files=list(files)))
+    made = PublishedManifest(
+        model=model[0],
+        version=model[1],
+        snapshot=manifests.snapshot_of(files),
+        files=list(files),
+        commit=commit,
+    )
+    return MANIFEST, manifests.encoded(made)
+
+
+def _model_of(tag: str) -> tuple[str, str] | None:
+    """The model and version that a tag means, or None if it is another kind of tag. Raises BadName for a channel's."""
+    try:
+        return releasetags.parse(tag)
+    except BadName:
+        pass
+    if tag == LATEST:
+        raise BadName(
+            "'latest' is the newest release, whichever it is, and no tag of its own", next="such as v1.0.0"
+        )
+    if releasetags.is_channel(tag):
+        raise BadName(
+            f"{shown(tag)} is the tag of a channel, which applications follow",
+            next=f"a version is such as {tag.partition('@')[0]}@v1.0.0",
+        )
+    return None
+
+
+def parts_of(file: PublishedFile | Wanted) -> list[tuple[PublishedAsset, int]]:
+    """The parts of a file, and where each begins."""
+    begins, at = [], 0
+    for asset in file.assets:
+        begins.append((asset, at))
+        at += asset.size
+    return begins

@@ -1,0 +1,121 @@
+"""Releases at GitHub and GitLab, with two calls and no project around them:
+
+from rote.releases import GitHub
+
+GitHub("owner", "repo").publish(tag="v1.0.0", files=["model.onnx", "labels.txt"])
+GitHub("owner", "repo").download(tag="v1.0.0", to="models")
+
+A release is whole when it can be seen, and every file is verified after it came or went. Files may be of any size. A
+tag such as `digits@v1.0.0` makes a version of a model, which applications can follow (`rote.client`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from rote.bundles import Bundles, PublishedBundle
+from rote.clock import SystemClock
+from rote.downloads import LATEST, THREADS, DownloadedBundle, Downloads
+from rote.forges import opening
+from rote.landing.loose import gathered
+from rote.landing.shelf import FolderShelf
+
+if TYPE_CHECKING:
+    from rote.ports import Progress
+
+__all__ = ["DownloadedBundle", "GitHub", "GitLab", "PublishedBundle"]
+
+Files = Iterable[str | os.PathLike[str]] | Mapping[str, str | os.PathLike[str]]
+
+
+class Releases:
+    """The releases of one repository."""
+
+    def __init__(
+        self, address: str, *, token: str | None = None, largest: int | None = None, threads: int = THREADS
+    ) -> None:
+        """`address` is `github:owner/repo`, `gitlab:group/project`, or `KIND:https://HOST/PATH`. Without a `token` it
+        is looked for (docs/forges.md). `largest`: bytes of one asset, beyond which a file is split; `threads`: files
+        under way at once. Raises UsageError."""
+        self._host = opening.host(
+            address, clock=SystemClock(), environ=os.environ, token=token, largest=largest
+        )
+        self._threads = threads
+
+    @property
+    def url(self) -> str:
+        """The address of the repository."""
+        return self._host.url
+
+    def publish(
+        self,
+        tag: str,
+        files: Files,
+        *,
+        title: str = "",
+        notes: str = "",
+        commit: str | None = None,
+        fresh: bool = False,
+        progress: Progress | None = None,
+    ) -> PublishedBundle:
+        """Publish files, or folders of them, under a tag, which is made if it is not there (at `commit`, or the newest
+        of the default branch). `files` may be a mapping: name -> path. It is a draft until all of them are there. The
+        same again changes nothing, and goes on where it was cut off; other files under the same tag are refused.
+        `fresh` removes first what an attempt with other files left. Raises Refused, Missing, StoreUnavailable."""
+        bundles = Bundles(self._host, threads=self._threads, progress=progress)
+        return bundles.publish(tag, gathered(files), title=title, notes=notes, commit=commit, fresh=fresh)
+
+    def download(
+        self,
+        tag: str = LATEST,
+        to: str | os.PathLike[str] = ".",
+        files: Iterable[str] = (),
+        *,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> DownloadedBundle:
+        """Download a release (`latest`: the newest), or the named `files` of it, into the folder `to`. What is there
+        already is not read again; what was cut off goes on. Nothing changes before everything is here and verified.
+        Raises Missing, Corrupt, Unsaved (files in the way that no download brought; `overwrite` lets go of them),
+        StoreUnavailable."""
+        folder = os.fspath(to)
+        shelf = FolderShelf(folder, overwrite=overwrite)
+        names = [files] if isinstance(files, str) else list(files)
+        return Downloads(self._host, threads=self._threads, progress=progress).download(
+            tag, shelf, folder, names
+        )
+
+
+class GitHub(Releases):
+    """The releases of a repository at GitHub, or at a GitHub Enterprise server."""
+
+    def __init__(
+        self,
+        owner: str,
+        repo: str,
+        *,
+        token: str | None = None,
+        server: str = "https://github.com",
+        largest: int | None = None,
+        threads: int = THREADS,
+    ) -> None:
+        """See Releases. Raises UsageError."""
+        super().__init__(f"github:{server}/{owner}/{repo}", token=token, largest=largest, threads=threads)
+
+
+class GitLab(Releases):
+    """The releases of a project at GitLab: gitlab.com, or a server of one's own."""
+
+    def __init__(
+        self,
+        *project: str,
+        token: str | None = None,
+        server: str = "https://gitlab.com",
+        largest: int | None = None,
+        threads: int = THREADS,
+    ) -> None:
+        """`project` is `group/project`, or its parts: `GitLab("group", "project")`. See Releases. Raises UsageError."""
+        path = "/".join(project)
+        super().__init__(f"gitlab:{server}/{path}", token=token, largest=largest, threads=threads)
