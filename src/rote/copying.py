@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from rote import conditional, founding
+from rote import conditional, founding, remarking
 from rote.aliasing import Aliases
 from rote.carrying import JOBS, Carried, Carrier
 from rote.errors import Corrupt, Missing, NotFound, RoteError, StoreError, UsageError
@@ -147,6 +147,7 @@ class Copying:
             for prefix in selection.prefixes:
                 if prefix.startswith("models/"):
                     self._aliases(aliases, prefix, copied)
+                    self._remarks(prefix, copied)
         finally:
             self._progress.done()
         return copied
@@ -330,6 +331,13 @@ class Copying:
                 copied.conflicts.append(Left(key, became.why))
             else:
                 copied.count(copied.sent if became.sent else copied.there, "aliases")
+
+    def _remarks(self, prefix: str, copied: Copied) -> None:
+        for key, sent in remarking.carry(self._source_store, self._target_store, prefix):
+            if isinstance(sent, Corrupt):
+                copied.damaged.append(Left(key, str(sent)))
+            else:
+                copied.count(copied.sent if sent else copied.there, "remarks")
 
 
 class _Batch:

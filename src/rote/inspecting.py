@@ -12,6 +12,7 @@ from rote.errors import Corrupt, NotFound
 from rote.livelog import unpack_segment
 from rote.ports import ObjectStore
 from rote.record import AliasArchive, Fence, StoreInfo
+from rote.remarks import Remarks
 from rote.snapshot import SnapshotRecord
 from rote.snapshots import Snapshots
 
@@ -30,7 +31,7 @@ class Flaw(msgspec.Struct, frozen=True):
 
 def inspect(store: ObjectStore, listed: Iterable[str], *, deep: bool) -> Iterator[Flaw]:
     """What is damaged of the store's own records and of those among the `listed` keys that are not roots: histories of
-    aliases, and with `deep` logs of runs. Raises TooNew, StoreUnavailable."""
+    aliases, remarks on versions, and with `deep` logs of runs. Raises TooNew, StoreUnavailable."""
     own = [
         (founding.KEY, lambda data: without_check(data, StoreInfo, founding.KEY)),
         (fence.KEY, lambda data: without_check(data, Fence, fence.KEY)),
@@ -41,6 +42,8 @@ def inspect(store: ObjectStore, listed: Iterable[str], *, deep: bool) -> Iterato
         names = key.split("/")
         if names[0] == "models" and len(names) == 5 and names[2] == "aliases":
             yield from _flaws(store, key, lambda data, key=key: without_check(data, AliasArchive, key))  # type: ignore[misc]  # bound on purpose
+        elif names[0] == "models" and len(names) == 4 and names[2] == "remarks":
+            yield from _flaws(store, key, lambda data, key=key: without_check(data, Remarks, key))  # type: ignore[misc]  # as above
         elif deep and names[0] == "runs" and len(names) == 4 and names[2] == "live":
             yield from _flaws(store, key, lambda data, key=key: list(unpack_segment(data, key)))  # type: ignore[misc]  # as above
 

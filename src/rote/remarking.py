@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -70,9 +70,14 @@ class Remarking:
         )
         return told(self._written(model, version, lambda there: [_after(there, event)]))
 
-    def join(self, model: str, version: str, events: list[Remark]) -> list[Remark]:
-        """Add events of another store that are not there yet; all that are there then, in order. Raises as `say`."""
-        return self._written(model, version, lambda _: events)
+    def join(self, model: str, version: str, events: list[Remark]) -> bool:
+        """Add events of another store that are not there yet; whether there were any. Raises as `say` does."""
+        there = conditional.look(self._store, remarks_key(model, version))
+        known = {event.nonce for event in decoded(model, version, there).events} if there else set()
+        if all(event.nonce in known for event in events):
+            return False
+        self._written(model, version, lambda _: events)
+        return True
 
     def _written(
         self, model: str, version: str, more: Callable[[list[Remark]], list[Remark]]
@@ -104,6 +109,24 @@ def _after(there: list[Remark], event: Remark) -> Remark:
         if other.nonce == event.nonce:
             return other
     return msgspec.structs.replace(event, seq=there[-1].seq + 1 if there else 1)
+
+
+def carry(source: ObjectStore, target: ObjectStore, prefix: str) -> Iterator[tuple[str, bool | Corrupt]]:
+    """Bring the remarks on versions below `prefix` of one store to another, joined with what was said there: each key,
+    and whether anything was sent, or why it could not be read or written."""
+    there = Remarking(target)
+    for meta in source.list(prefix):
+        names = meta.key.split("/")
+        if len(names) != 4 or names[2] != "remarks":
+            continue
+        found = conditional.look(source, meta.key)
+        if found is None:
+            continue
+        try:
+            events = decoded(names[1], names[3], found).events
+            yield meta.key, there.join(names[1], names[3], events)
+        except (Corrupt, BadName) as e:
+            yield meta.key, e if isinstance(e, Corrupt) else Corrupt(e.what, where=meta.key)
 
 
 def decoded(model: str, version: str, found: Found) -> Remarks:

@@ -8,7 +8,11 @@ from rote.cli.opening import project
 from rote.cli.tables import as_json, count, size
 from rote.copying import Copied
 
-_NAMES = {"data": ("data root", "data roots"), "aliases": ("alias", "aliases")}
+_NAMES = {
+    "data": ("data root", "data roots"),
+    "aliases": ("alias", "aliases"),
+    "remarks": ("set of remarks", "sets of remarks"),
+}
 
 
 @click.command()
