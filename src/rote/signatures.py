@@ -18,7 +18,7 @@ MAX_BYTES = 65_536
 """A signature that is longer as canonical JSON stands as its digest."""
 _LENGTH = 8
 _WINDOW = 1 << 16
-_FIELDS = 1 << 20
+_FIELDS = 1 << 18
 """Fields of an ONNX file that are looked at; a file with more is a file like any other."""
 _MAX_VALUE = 1 << 20
 _TYPES = (
@@ -210,7 +210,11 @@ def _plain(found: Any) -> Any:
 
 
 def _values(found: dict[str, Any]) -> bool:
-    return all(isinstance(v, dict) and "name" in v for side in ("inputs", "outputs") for v in found[side])
+    sides = [found[side] for side in ("inputs", "outputs")]
+    return all(
+        isinstance(side, list) and all(isinstance(v, dict) and isinstance(v.get("name"), str) for v in side)
+        for side in sides
+    )
 
 
 def _sizes(shape: Any) -> Any:

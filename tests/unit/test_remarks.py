@@ -89,7 +89,7 @@ class TestObject:
         remarking(store).say("digits", "1.0.0", NOTE, text="one")
         good = store.get(KEY)
         store.create(remarks_key("digits", "2.0.0"), good.data)
-        with pytest.raises(Corrupt, match="belong to digits@1.0.0"):
+        with pytest.raises(Corrupt, match=r"belong to digits@1\.0\.0"):
             remarking(store).of("digits", "2.0.0")
         store.create(remarks_key("digits", "3.0.0"), good.data[:-3])
         with pytest.raises(Corrupt):
