@@ -244,6 +244,13 @@ class Models:
         model, ref = law.named(model_version)
         return self._parts.delivery.fetch(model, ref, os.path.join(self._cwd, to), self._w.progress)
 
+    def card(self, model_version: str) -> str:
+        """The card of `MODEL@VERSION` (or `MODEL@ALIAS`): Markdown with the front matter of the Hugging Face Hub. Equal
+        records give equal bytes. Raises Missing, BadName, UsageError."""
+        from rote.carding import Carding  # only this call needs it
+
+        return Carding(self._w).card(model_version)
+
     def verify(self, what: str, *, read_data: bool = False) -> Verified:
         """Walk from `MODEL@VERSION` (or `MODEL@ALIAS`, or a folder in which a version lies) back to its data, up to the
         first broken link; with `read_data` every byte of the data is read. A broken link is in what is returned.

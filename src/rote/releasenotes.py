@@ -34,30 +34,30 @@ def _note(version: Version) -> str:
 
 
 def _metrics(version: Version, before: Version | None) -> str:
-    found = dict(_numbers(version.metrics))
+    found = dict(numbers(version.metrics))
     if not found:
         return ""
-    former = dict(_numbers(before.metrics)) if before else {}
+    former = dict(numbers(before.metrics)) if before else {}
     rows = ["## Metrics", ""]
     if before:
         rows += [
-            f"| metric | {_plain(version.version)} | {_plain(before.version)} | change |",
+            f"| metric | {plain(version.version)} | {plain(before.version)} | change |",
             "|---|---:|---:|---:|",
         ]
     else:
         rows += ["| metric | value |", "|---|---:|"]
     for name, value in list(found.items())[:_ROWS]:
-        row = f"| {_plain(name)} | {_number(value)} |"
+        row = f"| {plain(name)} | {figure(value)} |"
         if before:
             old = former.get(name)
-            row += f" {_number(old) if old is not None else ''} | {_change(value, old)} |"
+            row += f" {figure(old) if old is not None else ''} | {_change(value, old)} |"
         rows.append(row)
     if len(found) > _ROWS:
         rows.append(f"\n… and {len(found) - _ROWS} more.")
     return "\n".join(rows)
 
 
-def _numbers(metrics: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+def numbers(metrics: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Every number with its dotted key; with its file before it where two files have the key."""
     seen: dict[str, list[tuple[str, float]]] = {}
     for file, content in metrics.items():
@@ -76,7 +76,8 @@ def _leaves(content: Any, prefix: str) -> Iterator[tuple[str, float]]:
         yield prefix, content
 
 
-def _number(value: float) -> str:
+def figure(value: float) -> str:
+    """A number, for people."""
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 
 
@@ -92,31 +93,31 @@ def _gates(version: Version) -> str:
         return ""
     rows = ["## Gates", "", "| gate | value | threshold | |", "|---|---:|---:|---|"]
     for gate in version.gates[:_ROWS]:
-        figures = [_number(n) if n is not None else "" for n in (gate.value, gate.threshold)]
+        figures = [figure(n) if n is not None else "" for n in (gate.value, gate.threshold)]
         word = "passed" if gate.passed else "failed"
-        rows.append(f"| {_plain(gate.gate)} | {figures[0]} | {figures[1]} | {word} |")
+        rows.append(f"| {plain(gate.gate)} | {figures[0]} | {figures[1]} | {word} |")
     return "\n".join(rows)
 
 
 def _files(version: Version) -> str:
     rows = ["## Files", "", "| file | bytes | BLAKE3 |", "|---|---:|---|"]
-    rows += [f"| {_plain(f.path)} | {f.size:,} | `{f.digest}` |" for f in version.files[:_ROWS]]
+    rows += [f"| {plain(f.path)} | {f.size:,} | `{f.digest}` |" for f in version.files[:_ROWS]]
     if len(version.files) > _ROWS:
         rows.append(f"\n… and {len(version.files) - _ROWS:,} more; `rote-manifest.json` lists all.")
     return "\n".join(rows)
 
 
 def _origin(version: Version) -> str:
-    told = [f"{_plain(version.model)} {_plain(version.version)}"]
+    told = [f"{plain(version.model)} {plain(version.version)}"]
     if version.run:
         told.append(f"made by run {version.run}")
     if version.commit:
-        told.append(f"from commit {_plain(version.commit)}")
-    told.append(f"released {_plain(version.released)}")
+        told.append(f"from commit {plain(version.commit)}")
+    told.append(f"released {plain(version.released)}")
     return ", ".join(told) + "."
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text as it is, whatever it holds: nothing in it is markup, a mention or a link."""
     one = "".join(c if c.isprintable() or c == " " else " " for c in text)
     return _SPECIAL.sub(r"\\\1", one).replace("://", ":\u200b//").replace("\\@", "@\u200b").strip()
