@@ -331,13 +331,13 @@ def _tested(test: TestExpr, scope: _Scope) -> GateVerdict:
     try:
         holder = scope.holders.get(test.than)
         if holder is None:
-            alone = scoring.tested(test, run.predictions, run.predictions, "")  # a wrong name must not pass
+            alone = scoring.compared(test, run.predictions, run.predictions, "")  # a wrong name must not pass
             return msgspec.structs.replace(verdict(True, f"nobody holds {test.than} yet"), value=alone.score)
         other = holder.of
         if other.problem or other.predictions is None:
             why = other.problem or other.no_predictions
             return verdict(False, why or f"{other.version} has no predictions")
-        found = scoring.tested(test, run.predictions, other.predictions, other.version)
+        found = scoring.compared(test, run.predictions, other.predictions, other.version)
     except Unusable as e:
         return verdict(False, str(e))
     why = f"{found.why}; {_told(other)}" if other.evaluated else found.why

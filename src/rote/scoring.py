@@ -10,6 +10,7 @@ from blake3 import blake3
 
 from rote import significance
 from rote.gatetext import BETTER, MCNEMAR, SCORES, TestExpr
+from rote.ids import shown
 from rote.predictions import Pair, Predictions, Unusable, pair, plain
 from rote.record import Evidence
 from rote.significance import Kind, Kinds, Means, Sample
@@ -17,7 +18,7 @@ from rote.significance import Kind, Kinds, Means, Sample
 _SQUARED = ("mse", "rmse")
 
 
-class Tested(msgspec.Struct, frozen=True):
+class Compared(msgspec.Struct, frozen=True):
     """What a test decided: the scores of the run and of the other, and why."""
 
     passed: bool
@@ -38,7 +39,7 @@ class _Sides(msgspec.Struct, frozen=True):
     worse: int
 
 
-def tested(test: TestExpr, run: Predictions, other: Predictions, against: str) -> Tested:
+def compared(test: TestExpr, run: Predictions, other: Predictions, against: str) -> Compared:
     """Decide a statistical gate. Raises Unusable if the predictions cannot be compared."""
     found = pair(run, other)
     sides = _sides(test.score, found, 1 if test.want == "higher" else -1)
@@ -50,7 +51,7 @@ def tested(test: TestExpr, run: Predictions, other: Predictions, against: str) -
     decide = _by_mcnemar if test.method == MCNEMAR else _by_bootstrap
     passed, why, evidence = decide(test, sides, evidence, _seed(test, found))
     counted = f"{size} examples, {sides.better} better and {sides.worse} worse"
-    return Tested(passed, sides.run, sides.other, f"{counted}: {why}", evidence)
+    return Compared(passed, sides.run, sides.other, f"{counted}: {why}", evidence)
 
 
 def _by_mcnemar(test: TestExpr, sides: _Sides, evidence: Evidence, seed: bytes) -> tuple[bool, str, Evidence]:
@@ -138,6 +139,9 @@ def _classes(score: str, pair: Pair) -> _Sides:
     """Accuracy, and the mean over the labels (macro) of recall and f1."""
     names = pair.run.names
     labels = [plain(text) for text in pair.run.texts(names.label)]
+    if "" in labels:
+        row = labels.index("") + 1
+        raise Unusable(f"{pair.run.at}: row {row} of column {shown(names.label)} is empty")
     mine = [plain(text) for text in pair.run.texts(names.prediction)]
     other = [plain(text) for text in pair.other.texts(names.prediction)]
     theirs = [other[at] for at in pair.order]

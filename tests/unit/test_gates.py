@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from rote.errors import ConfigError
-from rote.gates import Baseline, aliases, evaluate, parse
+from rote.gates import Baseline, aliases, evaluate, needs, parse
 from rote.pipeline import At, Gate
 
 AT = At("rote.yaml", 12, "gates[0]")
@@ -149,3 +150,199 @@ def test_a_typo_is_not_excused_by_an_alias_that_nobody_holds(text):
 def test_which_aliases_are_asked_for():
     texts = ["a > 1", "a.b > @c.d", "prod.x > 'q.r'"]
     assert aliases(parse(text, AT) for text in texts) == {"a", "c", "prod"}
+
+
+SLICES = {"slices": {"day": {"recall": 0.95}, "night": {"recall": 0.7}, "fog": {"recall": 0.75}}, "loss": 2.0}
+
+
+def judged(text, metrics, baselines=None, **more):
+    (verdict,) = evaluate([Gate(text, AT)], {"m.json": metrics}, baselines or {}, **more)
+    return verdict
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "says"),
+    [
+        ("accuracy >= bets(accuracy)", 13, "there is no function 'bets'; is it best?"),
+        ("accuracy >= frobnicate(x)", 13, "there is no function 'frobnicate'; there are best"),
+        ("accuracy == best(accuracy)", 13, "write highest(…) or lowest(…)"),
+        ("accuracy >= loss * best(accuracy)", 20, "write highest(…) or lowest(…)"),
+        ("accuracy >= 1 / best(loss)", 17, "write highest(…) or lowest(…)"),
+        ("accuracy >= best(@prod.accuracy)", 18, "that of all versions, not of an alias"),
+        ("accuracy >= best(0.9)", 18, "expected a metric"),
+        ("accuracy >= best(accuracy", 26, "expected ')'"),
+        ("min(accuracy) >= 1", 5, "is of several metrics"),
+        ("slices.*.recall > prod.*.*.f1", 1, "different numbers of '*'"),
+        ("size(model.onnx) < 3", 6, "expected of="),
+        ("size(of=prod, of=dev) < 3", 15, "of is there twice"),
+        ("size('a' 'b') < 3", 10, "expected of="),
+        ("size() < 20 MX", 13, "expected the end"),
+        ("latency(p42) < 1 s", 9, "expected one of p50"),
+        ("better(accuracy) >= 0.9", 18, "expected the end of the gate"),
+        ("0.9 <= better(accuracy)", 8, "better(…) is a gate of its own"),
+        ("better()", 8, "expected a score"),
+        ("better(accuracy, margin=0.1)", 18, "expected than= or confidence= or method= or want="),
+        ("better(accuracy than=prod)", 17, "expected ',' or ')'"),
+        ("not_worse(accuracy, than=prod)", 21, "such as margin=0.01"),
+        ("not_worse(accuracy, margin=-1)", 28, "expected a value"),
+        ("better(accuracy, confidence=1)", 18, "confidence is a number between 0.5 and 1"),
+        ("better(accuracy, confidence=high)", 18, "confidence is a number"),
+        ("better(accuracy, method=guess)", 18, "expected method=mcnemar or method=bootstrap"),
+        ("better(mae, method=mcnemar)", 13, "McNemar's test is for accuracy"),
+        ("better(mae, want=higher)", 13, "of mae, lower is good"),
+        ("better(reward)", 14, "say which way is good, want=higher or want=lower"),
+        ("better(accuracy, want=more)", 18, "say which way is good"),
+        ("'*.recall > 1", 1, "quote is not closed"),
+        ("slices.* .recall > 1", 10, "'.' has no meaning here"),
+    ],
+)
+def test_an_error_in_a_function_points_at_the_column(text, column, says):
+    with pytest.raises(ConfigError) as caught:
+        parse(text, AT)
+    first, _, caret = str(caught.value).split("\n")
+    assert says in first
+    assert f"(column {column})" in first
+    assert caret.index("^") - 4 == column - 1
+
+
+class TestSlices:
+    def test_a_star_stands_for_every_slice_and_the_worst_is_told(self):
+        verdict = judged("slices.*.recall >= 0.8", SLICES)
+        assert not verdict.passed
+        assert (verdict.value, verdict.threshold) == (0.7, 0.8)
+        assert verdict.why == "night: 0.7 is below 0.8; so fail fog (2 of 3)"
+
+    def test_all_pass_and_the_closest_is_told(self):
+        verdict = judged("slices.*.recall >= 0.6", SLICES)
+        assert (verdict.passed, verdict.value, verdict.why) == (True, 0.7, "all 3, closest: night")
+
+    def test_the_same_slice_on_both_sides(self):
+        prod = {
+            "prod": Baseline(
+                "d@1.0.0", {"m.json": {"slices": {"day": {"recall": 0.9}, "night": {"recall": 0.9}}}}
+            )
+        }
+        verdict = judged("slices.*.recall >= prod.slices.*.recall - 0.1", SLICES, prod)
+        assert not verdict.passed
+        assert (
+            verdict.why == "night: 0.7 is below 0.8 (1 of 3)"
+        )  # fog is new, and has nothing to be compared with
+        gone = {"prod": Baseline("d@1.0.0", {"m.json": {"slices": {"rain": {"recall": 0.1}}}})}
+        verdict = judged("slices.*.recall >= prod.slices.*.recall - 0.1", SLICES, gone)
+        assert not verdict.passed
+        assert "rain: the run has no metric 'slices.rain.recall'" in verdict.why
+
+    def test_nobody_holds_the_alias_yet(self):
+        assert judged("slices.*.recall >= prod.slices.*.recall", SLICES).passed
+        assert not judged("slices.*.racall >= prod.slices.*.racall", SLICES).passed
+
+    def test_no_slice_at_all_fails(self):
+        verdict = judged("slices.*.f1 >= 0.8", SLICES)
+        assert (verdict.passed, verdict.why) == (False, "the run has no metric like slices.*.f1")
+
+    def test_names_with_odd_characters_and_files(self):
+        metrics = {"per site": {"a-b": 0.9, "c d": 0.7}}
+        assert judged("'per site.*' > 0.6", metrics).passed
+        assert judged("'m.json:per site.*' > 0.8", metrics).why == "c d: 0.7 is not above 0.8 (1 of 2)"
+        assert "no metric like" in judged("'x.json:per site.*' > 0.8", metrics).why
+
+    def test_two_stars(self):
+        metrics = {"s": {"a": {"x": 1, "y": 2}, "b": {"x": 3}}}
+        assert judged("s.*.* <= 2", metrics).why == "b, x: 3 is above 2 (1 of 3)"
+
+    def test_multiplication_is_still_there(self):
+        assert judged("a * b >= 6", {"a": 2, "b": 3}).passed
+        assert judged("slices.*.recall*2 >= 1.4", SLICES).passed
+
+    @pytest.mark.parametrize(
+        ("text", "passed"),
+        [
+            ("min(slices.*.recall) >= 0.7", True),
+            ("mean(slices.*.recall) == 0.8", True),
+            ("max(slices.*.recall) - min(slices.*.recall) <= 0.2", False),
+            ("mean(slices.*.nothing) > 0", False),
+        ],
+    )
+    def test_together(self, text, passed):
+        assert judged(text, SLICES).passed is passed
+
+
+class TestBest:
+    def test_the_direction_follows_from_the_comparison(self):
+        def best(text):
+            (found,) = needs([parse(text, AT)], {"m": {"accuracy": 1, "loss": 1}}).bests
+            return found.sense
+
+        assert best("accuracy >= best(accuracy) - 0.01") == "highest"
+        assert best("best(accuracy) - 0.01 < accuracy") == "highest"
+        assert best("accuracy - best(accuracy) >= -0.01") == "highest"
+        assert best("loss <= 1.1 * best(loss)") == "lowest"
+        assert best("loss / 2 <= -(-best(loss)) ") == "lowest"
+        assert best("loss <= lowest(loss)") == "lowest"
+        assert best("accuracy == highest(accuracy)") == "highest"
+
+    def test_what_it_is_held_against(self):
+        (best,) = needs([parse("accuracy >= best(accuracy)", AT)], {"m": {"accuracy": 1}}).bests
+        held = {best: Baseline("d@1.2.0", {"m": {"accuracy": 0.95}})}
+        verdict = judged("accuracy >= best(accuracy)", {"accuracy": 0.9}, bests=held)
+        assert (verdict.passed, verdict.threshold) == (False, 0.95)
+
+    def test_no_version_yet(self):
+        assert judged("accuracy >= best(accuracy)", {"accuracy": 0.9}).why == "no version has accuracy yet"
+        assert not judged("accuracy >= best(acuracy)", {"accuracy": 0.9}).passed
+
+
+class TestSizes:
+    RUN = Baseline("the run", {}, sizes={"model.onnx": 20_000_000, "words/a": 5, "words/b": 6})
+
+    @pytest.mark.parametrize(
+        ("text", "passed"),
+        [
+            ("size() <= 20 MB", False),
+            ("size('model.onnx') <= 20 MB", True),
+            ("size('model.onnx') < 20MB", False),
+            ("size('model.onnx') <= 20 MiB", True),
+            ("size('words') == 11 B", True),
+            ("size('words/') == 11", True),
+            ("size() <= size(of=prod) * 1.1", True),
+            ("size('model.onnx', of=prod) > 0", False),
+        ],
+    )
+    def test_sizes(self, text, passed):
+        prod = {"prod": Baseline("d@1.0.0", {}, sizes={"model.bin": 19_000_000})}
+        assert judged(text, {}, prod, run=self.RUN).passed is passed
+
+    def test_a_file_that_is_not_there(self):
+        verdict = judged("size('model.onn') < 1 kB", {}, run=self.RUN)
+        assert verdict.why == "the run has no file 'model.onn'; is it model.onnx?"
+
+    def test_nobody_yet(self):
+        assert judged("size() <= size(of=prod)", {}, run=self.RUN).passed
+
+
+def test_a_metric_with_the_name_of_a_function_or_a_unit():
+    assert judged("size < 3", {"size": 2}).passed
+    assert judged("best + MB > 3", {"best": 2, "MB": 2}).passed
+
+
+def test_a_version_that_could_not_be_evaluated_fails_the_gate_and_one_evaluated_again_is_told():
+    problem = {
+        "prod": Baseline("d@1.0.0", {"m": {"accuracy": 0.1}}, problem="d@1.0.0 cannot be evaluated: so")
+    }
+    assert (
+        judged("accuracy > prod.accuracy", {"accuracy": 1}, problem).why == "d@1.0.0 cannot be evaluated: so"
+    )
+    assert judged("accuracy > 0.5", {"accuracy": 1}, problem).passed
+    again = {"prod": Baseline("d@1.0.0", {"m": {"accuracy": 0.1}}, evaluated="again")}
+    verdict = judged("accuracy > prod.accuracy", {"accuracy": 1}, again)
+    assert verdict.why == "d@1.0.0 was evaluated again, as the run was"
+    assert verdict.evidence.against == "d@1.0.0"
+    assert judged("accuracy > 0.5", {"accuracy": 1}, again).evidence is msgspec.UNSET
+
+
+def test_figures_of_an_evaluation_go_before_those_that_were_recorded():
+    prod = Baseline(
+        "d@1.0.0", {"new.json": {"accuracy": 0.5}}, recorded={"old.json": {"accuracy": 0.9, "f1": 0.8}}
+    )
+    assert judged("prod.accuracy == 0.5", {}, {"prod": prod}).passed
+    assert judged("prod.f1 == 0.8", {}, {"prod": prod}).passed
