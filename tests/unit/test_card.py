@@ -160,7 +160,7 @@ def test_nothing_in_a_record_breaks_out(one, two, three):
         metrics={one or "m": {two or "k": 0.5}},
         params={one: {two or "k": three}},
         by=three,
-        environment=replace(VERSION.environment, packages={two: three}, system=one),
+        environment=replace(VERSION.environment, packages={two: "1"}, system=one),
         gates=[GateVerdict(gate=three, value=None, threshold=None, passed=True)],
     )
     model = replace(MODEL, card={"tags": (one, two), "pipeline_tag": three})
