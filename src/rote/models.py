@@ -15,6 +15,7 @@ from rote.record import AliasMove, Channel, GateVerdict, Version
 from rote.wiring import Wiring
 
 if TYPE_CHECKING:
+    from rote.appbudget import AppBudget
     from rote.delivery import Fetched
     from rote.links import Verified
     from rote.publicread import PublicRead
@@ -123,6 +124,26 @@ class Models:
         told = why or f"back to the data of {chosen.commit[:12]}"
         self.rollback(model, alias, to=chosen.version, why=told)
         return Reverted(chosen.version, chosen.commit, chosen.same_code, there=False)
+
+    def renew(self, model: str, alias: str = "prod", *, why: str = "") -> Channel:
+        """Say anew that an alias names what it names: signed by the keys in rote.yaml, and good for another
+        `models.NAME.expires`. Raises Missing, Refused."""
+        return self._delivered(self._w.registry.renew(model, alias, why))
+
+    def budget(
+        self,
+        model: str,
+        alias: str = "prod",
+        *,
+        apps: int = 1000,
+        every: float | str = "5m",
+        updates: float = 4.0,
+    ) -> AppBudget:
+        """What `apps` applications that follow an alias cost in a month: each looks `every` so often, and takes so many
+        `updates`, of the size of the last one. Raises Missing, UsageError."""
+        from rote.appbudget import budget  # only this call needs it
+
+        return budget(self._w, model, alias, apps=apps, every=every, updates=updates)
 
     # what is said of a version
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 
-from rote import delivery, manifests, plainly, releasetags
+from rote import delivery, manifests, plainly, releasetags, targetnames
 from rote.clock import SystemClock
 from rote.delivery import Brought
 from rote.errors import Corrupt, Missing, NotFound
@@ -12,7 +13,9 @@ from rote.hosting import HostedRelease, ReleaseHost, Told
 from rote.ids import shown
 from rote.ports import Landing, ObjectStore, Progress
 from rote.publication import MANIFEST, ManifestRef, PublishedAsset, PublishedManifest
-from rote.record import Channel
+from rote.record import Channel, Version
+from rote.registry import version_key
+from rote.roots import Roots
 from rote.snapshot import SnapshotRef
 from rote.snapshots import NodeCache, Snapshots
 from rote.stores import address as stores
@@ -61,7 +64,19 @@ class Origin:
                 where=self.url,
                 next=f"rote publish {channel.model}@{channel.version} {self.url}",
             )
-        return delivery.bring(Snapshots(self._store, cache=NodeCache()), channel.snapshot, landing, progress)
+        return self.bring_stored(channel.snapshot, landing, progress)
+
+    def version(self, model: str, version: str) -> Version | None:
+        """The version of this number in a store, or None. Raises Corrupt, StoreUnavailable."""
+        if self._store is None:
+            return None
+        found = Roots(self._store).get(version_key(model, version), Version)
+        return found[0] if found else None
+
+    def bring_stored(self, ref: SnapshotRef, landing: Landing, progress: Progress | None = None) -> Brought:
+        """The files of a version in a store. Raises as `bring`."""
+        assert self._store is not None, "only a store has snapshots"
+        return delivery.bring(Snapshots(self._store, cache=NodeCache()), ref, landing, progress)
 
     def manifest(
         self, model: str, version: str, ref: ManifestRef | None = None, snapshot: SnapshotRef | None = None
@@ -148,6 +163,12 @@ def at(address: str | ObjectStore, base: str = ".") -> Origin:
     UsageError, StoreUnavailable (no such folder), MissingExtra."""
     if not isinstance(address, str):
         return Origin(BucketHost(address, writes=False), address)
+    if targetnames.parsed(address).kind in targetnames.FORGES:
+        # A forge's adapter loads what speaks to the web.
+        from rote.forges import opening, talk
+
+        patience = talk.Patience(deadline=PATIENCE.deadline)
+        return Origin(opening.host(address, clock=SystemClock(), environ=os.environ, patience=patience))
     opened = stores.at(address, base=base)
     # A folder is there or not. Whoever serves a copy that is here should not wait long for a newer one.
     store = RetryingStore(opened, SystemClock(), PATIENCE) if "://" in opened.url else opened
@@ -156,7 +177,13 @@ def at(address: str | ObjectStore, base: str = ".") -> Origin:
 
 def canonical(address: str | ObjectStore, base: str = ".") -> str:
     """One spelling for each place. Raises UsageError."""
-    return stores.canonical(address, base) if isinstance(address, str) else address.url
+    if not isinstance(address, str):
+        return address.url
+    if targetnames.parsed(address).kind in targetnames.FORGES:
+        from rote.forges import address as forge  # as above
+
+        return forge.parse(address).text
+    return stores.canonical(address, base)
 
 
 def _key(tag: str, name: str) -> str:

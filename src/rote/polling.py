@@ -24,7 +24,7 @@ def seconds(every: float | str) -> float:
     match = _TEXT.match(every.strip().lower()) if isinstance(every, str) else None
     found = float(match[1]) * _UNITS[match[2] or "s"] if match else every
     if isinstance(found, str | bool) or not 0 < found < float("inf"):
-        raise UsageError(f"not a time between two looks: {shown(str(every))}", next='every="5m"')
+        raise UsageError(f"not a time between two looks: {shown(str(every))}", next="say 5m, 90s or 1h")
     return float(found)
 
 

@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from rote.cli.carding import card_command
+from rote.cli.appbudget import budget_command, renew_command
 from rote.cli.marking import delete_command, deprecate_command, note_command, tag_command, told_lines
 from rote.cli.models import history_of, list_of, models_of, promote_command, rollback_command, verdicts
 from rote.cli.opening import project
@@ -26,6 +27,8 @@ def model_command() -> None:
 model_command.add_command(promote_command)
 model_command.add_command(rollback_command)
 model_command.add_command(card_command)
+model_command.add_command(renew_command)
+model_command.add_command(budget_command)
 model_command.add_command(deprecate_command)
 model_command.add_command(note_command)
 model_command.add_command(tag_command)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rote.cli.opening import project
+from rote.cli.opening import progress, project
 from rote.cli.tables import as_json, count, size, table, value
 from rote.errors import UsageError
 from rote.ids import shown
@@ -232,11 +232,33 @@ def rollback_command(
 @click.command()
 @click.argument("model_version", metavar="MODEL@VERSION")
 @click.option("--to", required=True, metavar="DIR", type=click.Path(file_okay=False), help="The folder.")
+@click.option(
+    "--from",
+    "address",
+    metavar="ADDRESS",
+    help="A store, or a place where it is published; no project is needed.",
+)
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="KEY",
+    help="With --from: a public key that must have signed the alias's channel.",
+)
 @click.option("--json", "json_", is_flag=True, help="As JSON.")
 @click.pass_context
-def fetch_command(ctx: click.Context, model_version: str, to: str, json_: bool) -> None:
+def fetch_command(
+    ctx: click.Context, model_version: str, to: str, address: str | None, keys: tuple[str, ...], json_: bool
+) -> None:
     """Bring the files of MODEL@VERSION (or an alias) into a folder, verified."""
-    fetched = project(ctx).models.fetch(model_version, to)
+    if keys and not address:
+        raise UsageError("--key needs --from: in a project, the store is trusted")
+    if address:
+        from rote.receiving import receive  # what speaks to other places is loaded only then
+
+        fetched = receive(address, model_version, to, keys=keys, progress=progress(ctx))
+    else:
+        fetched = project(ctx).models.fetch(model_version, to)
     if json_:
         as_json(fetched)
     else:

@@ -29,6 +29,11 @@ class Folder:
     def __init__(self, folder: str) -> None:
         self.folder = os.path.realpath(folder)
 
+    def fetched(self) -> list[VersionFile]:
+        """The files that a fetch left here, by what it noted."""
+        found = read_manifest(os.path.join(self.folder, MANIFEST))
+        return found.files if found else []
+
     @contextmanager
     def begin(self, id: SnapshotId) -> Iterator[IncomingVersion]:
         """See ports.Landing."""
