@@ -2,9 +2,13 @@
 
 A process that calls setsid, or forks twice, is no longer in the group that its stage was started with. It still has the
 environment it was started with, and on Linux everybody may read the environment of their own processes. What is not
-found: a process that was started with an empty environment, or wrote over it; one of another user; and one that forks
-on and on, each time ending itself, faster than it can be looked at. Where there is
+found: a process that was started with an empty environment, or wrote over it; and one of another user. Where there is
 no /proc (macOS), nobody is found: there a stage is its process group.
+
+One that forks on and on, ending itself each time, is gone before a look at all processes comes to it. But it takes a
+new number each time. So after such a look the numbers that were given meanwhile are looked at, the newest first, until
+none is given any more between two looks. One that is caught is moved to the back of the queue for a processor before it
+is killed, and its children with it, should it have had time for them.
 """
 
 from __future__ import annotations
@@ -19,6 +23,8 @@ MARK = "ROTE_MARK"
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _LARGEST = 1 << 21
 """Bytes of an environment that are read."""
+_MOST = 4096
+"""So many of the newest processes are looked at."""
 
 
 class Census:
@@ -44,29 +50,72 @@ class Census:
     def kill(self, mark: bytes, patience: float) -> bool:
         """Kill every process that has the mark, and wait until they are gone. False if one would not go in `patience`
         seconds (a disk that does not answer holds it)."""
+        if not self.works:
+            return True
         until = time.monotonic() + patience
-        while left := self.of(mark):
+        while True:
+            newest = _newest()
+            left = self.of(mark) or _chased(mark, newest, until)
+            if not left:
+                return True
             for pid in left:
                 _end(pid, until)
             if time.monotonic() > until:
                 return False
-        return True
 
 
 def _environments() -> Iterator[tuple[int, bytes]]:
     for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            descriptor = os.open(f"/proc/{name}/environ", os.O_RDONLY)
-        except OSError:
-            continue  # it is gone, or another user's
-        try:
-            yield int(name), os.read(descriptor, _LARGEST)
-        except OSError:
-            continue
-        finally:
-            os.close(descriptor)
+        if name.isdigit():
+            yield int(name), _environment(name)
+
+
+def _environment(pid: int | str) -> bytes:
+    """The environment that a process was started with; nothing if it is gone, or another user's."""
+    try:
+        descriptor = os.open(f"/proc/{pid}/environ", os.O_RDONLY)
+    except OSError:
+        return b""
+    try:
+        return os.read(descriptor, _LARGEST)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
+
+
+def _newest() -> int:
+    """The last number that was given to a process or thread; 0 if that is not told."""
+    try:
+        with open("/proc/loadavg", "rb", buffering=0) as f:
+            return int(f.read(200).split()[-1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _chased(mark: bytes, since: int, until: float) -> list[int]:
+    """Kill whoever has the mark among the processes that were made since this one, until none is made between two
+    looks. Those that were killed, and may not be gone yet."""
+    found: list[int] = []
+    while (now := _newest()) != since and time.monotonic() < until:
+        if now < since or now - since > _MOST:  # the numbers began anew, or there are too many of them
+            since = max(0, now - _MOST)
+        for pid in range(now, since, -1):
+            if mark in _environment(pid):
+                _catch(pid)
+                found.append(pid)
+                break
+        since = now
+    return found
+
+
+def _catch(pid: int) -> None:
+    """Kill a process that may fork at any moment: a child that it has before it notices starts far back."""
+    try:
+        os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+    except OSError:
+        pass  # it is gone, or may not be moved: then it takes more tries
+    _kill(pid)
 
 
 def _end(pid: int, until: float) -> None:

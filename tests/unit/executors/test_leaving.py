@@ -35,6 +35,22 @@ open('never').read()
 """A daemon by the book: two forks, a session of its own, no descriptor of its parents."""
 
 
+CHAIN = """
+import os, time
+if os.fork(): os._exit(0)
+os.setsid()
+life = os.open('life', os.O_WRONLY)
+for n in (0, 1, 2): os.close(n)
+until = time.monotonic() + 30
+told = 0
+while time.monotonic() < until:
+    if os.fork(): os._exit(0)
+    told += 1
+    if told == 20: open('ready', 'w').close()
+"""
+"""A process that is another one at every moment: it forks, and ends itself. It gives up after half a minute."""
+
+
 @pytest.fixture
 def executor() -> Iterator[LocalExecutor]:
     executor = LocalExecutor()
@@ -83,6 +99,23 @@ def test_a_daemon_ends_with_its_stage(executor: LocalExecutor, place: Path, life
         assert ended(life, 0)  # it is gone when the stage is over, not some time later
     else:
         release(place, life)
+
+
+def test_one_that_forks_on_and_on_ends_with_its_stage(
+    executor: LocalExecutor, place: Path, life: int
+) -> None:
+    """A look at all processes does not find it: each is gone before its turn comes."""
+    (place / "chain.py").write_text(CHAIN)
+    done = run(executor, f"{sys.executable} chain.py; read x < ready; exit 0", place)
+    assert (done.code, done.left) == (0, False)
+    assert ended(life, 0 if FOUND else LONG)
+
+
+def test_two_of_them_at_once(executor: LocalExecutor, place: Path, life: int) -> None:
+    (place / "chain.py").write_text(CHAIN.replace("told == 20", "told == -1"))
+    done = run(executor, f"{sys.executable} chain.py; {sys.executable} chain.py; exit 3", place)
+    assert (done.code, done.left) == (3, False)
+    assert ended(life, 0 if FOUND else LONG)
 
 
 def test_two_stages_at_once_end_only_their_own(executor: LocalExecutor, place: Path, life: int) -> None:
