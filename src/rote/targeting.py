@@ -101,7 +101,9 @@ class Targeting:
         if name.kind in targetnames.FORGES:
             from rote.forges.opening import host  # only who publishes at a forge needs it
 
-            return host(f"{name.kind}:{name.address}", clock=self._w.clock, environ=os.environ)
+            return host(
+                f"{name.kind}:{name.address}", clock=self._w.clock, environ=os.environ, any_commit=True
+            )
         if name.kind != "store":
             raise UsageError(f"this rote does not publish at {name.kind}: yet", next="a folder or a bucket")
         from rote.targets.bucket import BucketHost  # only who publishes needs it

@@ -111,6 +111,10 @@ class GitLab(Forge):
                 if tag not in self.tags:
                     return told(404, {"message": "404 Tag Not Found"})
                 return told(200, {"name": tag, "commit": {"id": self.tags[tag]}})
+            case ["GET", "repository", "commits", sha]:
+                if sha not in self.commits:
+                    return told(404, {"message": "404 Commit Not Found"})
+                return told(200, {"id": sha, "short_id": sha[:8], "title": "m"})
             case ["GET", "packages"]:
                 return self._search(request)
             case ["GET", "packages", number, "package_files"]:

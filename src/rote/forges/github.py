@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
 
-from rote.errors import Conflict, Corrupt, Refused, RoteError, StoreUnavailable
+from rote.errors import Conflict, Corrupt, Refused, StoreUnavailable
 from rote.forges import naming
 from rote.forges.address import ForgeAddress
 from rote.forges.channel import ChannelPages
 from rote.forges.reading import Reader
-from rote.forges.sending import delivered
+from rote.forges.sending import Look, delivered
 from rote.forges.talk import Patience, Talk
 from rote.forges.tokens import Token, hint
 from rote.forges.vendor import Answer, Vendor
@@ -22,7 +23,9 @@ from rote.forges.wire import Wire
 from rote.hosting import HostedAsset, HostedRelease, Sending, Told
 from rote.ids import shown
 from rote.ports import Clock
+from rote.releasetags import of_channel
 
+_log = logging.getLogger("rote.forges")
 LARGEST = (2 << 30) - 1
 """GitHub takes assets below 2 GiB."""
 _SCOPE = (
@@ -68,8 +71,11 @@ class GitHubHost:
         wire: Wire | None = None,
         patience: Patience | None = None,
         largest: int = LARGEST,
+        any_commit: bool = False,
     ) -> None:
-        """`environ` says only what to type for a token; `token` is what is used."""
+        """`environ` says only what to type for a token; `token` is what is used. With `any_commit` a release of a
+        commit that is not there is tagged at the default branch, with a warning; else it is refused."""
+        self._any_commit = any_commit
         self._at = at
         self._largest = largest
         self._api, self._uploads = _interfaces(at)
@@ -111,9 +117,11 @@ class GitHubHost:
     def begin(self, tag: str, *, title: str, notes: str, commit: str | None = None) -> HostedRelease:
         """The draft with this tag, made if there is none. Raises Conflict if the release is public already; Refused
         if the tag is there and names another commit."""
-        found = self._find(naming.tag(tag))
+        naming.tag(tag)
+        self._talk.vendor.need_token()
+        found = self._find(tag)
         if found is None:
-            self._check_tag(tag, commit)
+            commit = self._at_commit(tag, commit)
             found = self._create(tag, title, notes, commit)
         if not found.draft:
             raise Conflict(
@@ -127,7 +135,7 @@ class GitHubHost:
             raise Refused(
                 f"{file.name} has {file.size} bytes; GitHub takes {self._largest} at most", where=self.url
             )
-        look = _Look(self, release, file)
+        look = Look(self, release, file)
         there = release.asset(file.name)
         if there is not None:
             return look.same(there)
@@ -179,6 +187,8 @@ class GitHubHost:
 
     def move(self, model: str, alias: str, document: bytes, after: Told | None) -> Told:
         """Put a channel document. Raises Conflict, Refused, StoreUnavailable."""
+        of_channel(model, alias)
+        self._talk.vendor.need_token()
         return self._channels.move(model, alias, document, after)
 
     def page(self, tag: str, headers: Mapping[str, str]) -> Answer:
@@ -203,9 +213,9 @@ class GitHubHost:
         """Change a channel's release: its description is what may change even where releases are immutable."""
         self._ask("PATCH", self._repo(f"releases/{self._release(answer).id}"), body={"body": text})
 
-    def assets(self, release: HostedRelease) -> list[_Asset]:
-        """All assets that a release has now, those that arrived in part as well."""
-        return self._assets(int(release.key))
+    def copies(self, release: HostedRelease, name: str) -> list[tuple[HostedAsset, bool]]:
+        """The asset of this name, whole or in part."""
+        return [(_hosted(a), a.state == "uploaded") for a in self._assets(int(release.key)) if a.name == name]
 
     def digest_of(self, release: HostedRelease, asset: HostedAsset) -> str:
         """SHA-256 of an asset: what GitHub says, or, where it says nothing (before 2025), of its bytes."""
@@ -216,13 +226,13 @@ class GitHubHost:
             sha.update(part)
         return sha.hexdigest()
 
-    def hosted(self, answer: Answer) -> HostedAsset:
-        """The asset that an upload made."""
-        return _hosted(self._talk.decoded(answer, _Asset))
-
-    def refused(self, answer: Answer) -> RoteError:
-        """The error that an answer means."""
-        return self._talk.vendor.refused(answer)
+    def uploaded(self, answer: Answer) -> HostedAsset | None:
+        """The asset that an upload made; None if one of this name is there already."""
+        if answer.status == 201:
+            return _hosted(self._talk.decoded(answer, _Asset))
+        if answer.status == 422 and b"already_exists" in answer.data:
+            return None
+        raise self._talk.vendor.refused(answer)
 
     def _find(self, tag: str) -> _Release | None:
         answer = self._ask("GET", self._repo(f"releases/tags/{quote(tag, safe='')}"), fine=(200, 404))
@@ -264,17 +274,26 @@ class GitHubHost:
             return first
         return made
 
-    def _check_tag(self, tag: str, commit: str | None) -> None:
-        """A tag that is there already stays where it is; the release would not be of the commit it says."""
+    def _at_commit(self, tag: str, commit: str | None) -> str | None:
+        """Where the tag is made; None: at the default branch. Raises Refused if it is there at another commit, or the
+        commit is not."""
         if not commit:
-            return
-        ref = quote(f"tags/{tag}", safe="")
-        answer = self._ask("GET", self._repo(f"commits/{ref}"), fine=(200, 404, 409, 422))
-        if answer.status != 200:
-            return
-        sha = self._talk.decoded(answer, _Commit).sha
-        if not sha.startswith(commit):
-            raise naming.other_commit(tag, sha, commit, self.url)
+            return None
+        known = self._commit(commit)
+        if known is None and self._any_commit:
+            _log.warning("%s has no commit %s: the tag is made at its default branch", self.url, commit[:12])
+            return None
+        if known is None:
+            raise naming.unknown_commit(commit, self.url)
+        there = self._commit(f"tags/{tag}")
+        if there not in (None, known):
+            raise naming.other_commit(tag, there, known, self.url)
+        return known
+
+    def _commit(self, ref: str) -> str | None:
+        """The commit that is meant, or None if there is none."""
+        answer = self._ask("GET", self._repo(f"commits/{quote(ref, safe='')}"), fine=(200, 404, 409, 422))
+        return self._talk.decoded(answer, _Commit).sha if answer.status == 200 else None
 
     def _told(self, release: _Release) -> HostedRelease:
         assets = release.assets
@@ -325,60 +344,6 @@ class GitHubHost:
 
 class _Commit(msgspec.Struct, frozen=True):
     sha: str
-
-
-class _Look:
-    """What is at GitHub under the name of a file that is being sent."""
-
-    def __init__(self, host: GitHubHost, release: HostedRelease, file: Sending) -> None:
-        self._host = host
-        self._release = release
-        self._file = file
-
-    def made(self, answer: Answer) -> HostedAsset | None:
-        """What an answer says was made; None if there is something of this name already."""
-        if answer.status == 201:
-            made = self._host.hosted(answer)
-            if (made.name, made.size) != (self._file.name, self._file.size) or made.sha256 not in (
-                None,
-                self._file.sha256,
-            ):
-                self._host.drop(self._release, made)
-                raise Corrupt(
-                    f"{self._file.name} arrived damaged, and was removed again",
-                    where=self._host.url,
-                    next="try again",
-                )
-            return made
-        if answer.status == 422 and b"already_exists" in answer.data:
-            return None
-        raise self.refused(answer)
-
-    def there(self) -> HostedAsset | None:
-        """The whole asset of this name and these bytes; what arrived in part is removed. Raises Conflict."""
-        for asset in self._host.assets(self._release):
-            if asset.name != self._file.name:
-                continue
-            hosted = _hosted(asset)
-            if asset.state != "uploaded":
-                self._host.drop(self._release, hosted)
-                continue
-            return self.same(hosted)
-        return None
-
-    def same(self, there: HostedAsset) -> HostedAsset:
-        """The asset, if it has the file's bytes. Raises Conflict."""
-        if there.size != self._file.size or self._host.digest_of(self._release, there) != self._file.sha256:
-            raise Conflict(
-                self._file.name,
-                where=self._host.url,
-                next="the same version has the same bytes: make a new one",
-            )
-        return there
-
-    def refused(self, answer: Answer) -> RoteError:
-        """The error that an answer means."""
-        return self._host.refused(answer)
 
 
 def _hosted(asset: _Asset) -> HostedAsset:

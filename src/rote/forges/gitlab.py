@@ -8,19 +8,20 @@ before its files are; it is found by who has a token, and shown by no release pa
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
 import msgspec
 
-from rote.errors import Conflict, Corrupt, Missing, Refused, RoteError
+from rote.errors import Conflict, Corrupt, Missing, Refused
 from rote.forges import naming
 from rote.forges.address import ForgeAddress
 from rote.forges.channel import ChannelPages
 from rote.forges.packages import Marker, Package, PackageFile, Packages, hosted
 from rote.forges.reading import Reader
-from rote.forges.sending import delivered
+from rote.forges.sending import Look, delivered
 from rote.forges.talk import Patience, Talk
 from rote.forges.tokens import Token, hint
 from rote.forges.vendor import Answer, Vendor
@@ -28,8 +29,9 @@ from rote.forges.wire import Wire
 from rote.hosting import HostedAsset, HostedRelease, Sending, Told
 from rote.ids import shown
 from rote.ports import Clock
-from rote.releasetags import is_channel
+from rote.releasetags import is_channel, of_channel
 
+_log = logging.getLogger("rote.forges")
 LARGEST = (2 << 30) - 1
 """gitlab.com takes 5 GiB, other servers what their administrators say; smaller parts lose less when a line breaks."""
 _MOST_PAGES = 100
@@ -77,8 +79,11 @@ class GitLabHost:
         wire: Wire | None = None,
         patience: Patience | None = None,
         largest: int = LARGEST,
+        any_commit: bool = False,
     ) -> None:
-        """`environ` says only what to type for a token; `token` is what is used."""
+        """`environ` says only what to type for a token; `token` is what is used. With `any_commit` a release of a
+        commit that is not there is tagged at the default branch, with a warning; else it is refused."""
+        self._any_commit = any_commit
         self._at = at
         self._largest = largest
         self._project_url = f"{at.server}/api/v4/projects/{quote(at.path, safe='')}"
@@ -134,13 +139,15 @@ class GitLabHost:
     def begin(self, tag: str, *, title: str, notes: str, commit: str | None = None) -> HostedRelease:
         """The draft with this tag, made if there is none. Raises Conflict if the release is there already; Refused if
         the tag is there and names another commit."""
-        if self._release_of(naming.tag(tag)) is not None:
+        naming.tag(tag)
+        self._talk.vendor.need_token()
+        if self._release_of(tag) is not None:
             raise Conflict(
                 tag, where=self.url, next="a version that is published does not change: make a new one"
             )
         package = self.packages.find(tag)
         if package is None:
-            self._check_tag(tag, commit)
+            commit = self._at_commit(tag, commit)
             marker = msgspec.json.encode(Marker(title, commit))
             sha = hashlib.sha256(marker).hexdigest()
             draft = HostedRelease(tag=tag, draft=True, title=title, notes=notes)
@@ -159,7 +166,7 @@ class GitLabHost:
             raise Refused(
                 f"{file.name} has {file.size} bytes; {self._largest} are taken at most", where=self.url
             )
-        look = _Look(self, release, file)
+        look = Look(self, release, file)
         there = look.there() if file.name != naming.DRAFT else None
         if there is not None:
             return there
@@ -210,6 +217,8 @@ class GitLabHost:
 
     def move(self, model: str, alias: str, document: bytes, after: Told | None) -> Told:
         """Put a channel document. Raises Conflict, Refused, StoreUnavailable."""
+        of_channel(model, alias)
+        self._talk.vendor.need_token()
         return self._channels.move(model, alias, document, after)
 
     def page(self, tag: str, headers: Mapping[str, str]) -> Answer:
@@ -238,9 +247,18 @@ class GitLabHost:
         tag = quote(self._decoded(answer).tag_name, safe="")
         self._ask("PUT", f"releases/{tag}", body={"description": text})
 
-    def uploaded(self, answer: Answer) -> HostedAsset:
-        """The file that an upload made."""
-        return hosted(self._talk.decoded(answer, PackageFile))
+    def copies(self, release: HostedRelease, name: str) -> list[tuple[HostedAsset, bool]]:
+        """The file of this name: there are no halves."""
+        found = self.packages.there(release.tag, name)
+        return [(found, True)] if found else []
+
+    def uploaded(self, answer: Answer) -> HostedAsset | None:
+        """The file that an upload made; None if one of this name is there, and no second one is taken."""
+        if answer.status in (200, 201):
+            return hosted(self._talk.decoded(answer, PackageFile))
+        if answer.status in (400, 403, 409) and b"uplicate" in answer.data:
+            return None
+        raise self._talk.vendor.refused(answer)
 
     def digest_of(self, release: HostedRelease, asset: HostedAsset) -> str:
         """SHA-256 of a file: what GitLab says, or, where it says nothing, of its bytes."""
@@ -250,10 +268,6 @@ class GitLabHost:
         for part in self.read(release, asset):
             sha.update(part)
         return sha.hexdigest()
-
-    def refused(self, answer: Answer) -> RoteError:
-        """The error that an answer means."""
-        return self._talk.vendor.refused(answer)
 
     def _release_of(self, tag: str) -> _Release | None:
         answer = self._ask("GET", f"releases/{quote(tag, safe='')}", fine=(200, 404))
@@ -285,16 +299,24 @@ class GitLabHost:
             key=str(package.id) if package else "",
         )
 
-    def _check_tag(self, tag: str, commit: str | None) -> None:
-        """A tag that is there already stays where it is; the release would not be of the commit it says."""
+    def _at_commit(self, tag: str, commit: str | None) -> str | None:
+        """Where the tag is made; None: at the default branch. Raises Refused if it is there at another commit, or the
+        commit is not."""
         if not commit:
-            return
-        answer = self._ask("GET", f"repository/tags/{quote(tag, safe='')}", fine=(200, 403, 404))
+            return None
+        answer = self._look(f"repository/commits/{quote(commit, safe='')}")
+        if answer.status != 200 and self._any_commit:
+            _log.warning("%s has no commit %s: the tag is made at its default branch", self.url, commit[:12])
+            return None
         if answer.status != 200:
-            return
-        sha = self._talk.decoded(answer, _Tag).commit.id
-        if not sha.startswith(commit):
-            raise naming.other_commit(tag, sha, commit, self.url)
+            raise naming.unknown_commit(commit, self.url)
+        known = self._talk.decoded(answer, _Commit).id
+        answer = self._look(f"repository/tags/{quote(tag, safe='')}")
+        if answer.status == 200:
+            there = self._talk.decoded(answer, _Tag).commit.id
+            if there != known:
+                raise naming.other_commit(tag, there, known, self.url)
+        return known
 
     def _look(self, rest: str) -> Answer:
         answer = self._ask("GET", rest, fine=(200, 404))
@@ -332,42 +354,3 @@ class GitLabHost:
     ) -> Answer:
         url = f"{self._project_url}/{rest}" if rest else self._project_url
         return self._talk.ask(method, url, body=body, headers=headers, fine=fine, repeat=repeat)
-
-
-class _Look:
-    """What is at GitLab under the name of a file that is being sent."""
-
-    def __init__(self, host: GitLabHost, release: HostedRelease, file: Sending) -> None:
-        self._host = host
-        self._release = release
-        self._file = file
-
-    def made(self, answer: Answer) -> HostedAsset | None:
-        """What an answer says was made; None if there is something of this name already."""
-        if answer.status in (200, 201):
-            made = self._host.uploaded(answer)
-            if (made.name, made.size) != (self._file.name, self._file.size) or made.sha256 not in (
-                None,
-                self._file.sha256,
-            ):
-                self._host.drop(self._release, made)
-                raise Corrupt(
-                    f"{self._file.name} arrived damaged, and was removed again",
-                    where=self._host.url,
-                    next="try again",
-                )
-            return made
-        if answer.status in (400, 403, 409) and b"uplicate" in answer.data:
-            return None
-        raise self._host.refused(answer)
-
-    def there(self) -> HostedAsset | None:
-        """The file of this name, if it has these bytes. Raises Conflict."""
-        found = self._host.packages.there(self._release.tag, self._file.name)
-        if found is None:
-            return None
-        if found.size == self._file.size and self._host.digest_of(self._release, found) == self._file.sha256:
-            return found
-        raise Conflict(
-            self._file.name, where=self._host.url, next="the same version has the same bytes: make a new one"
-        )

@@ -51,10 +51,20 @@ def asset(path: str) -> str:
     return name
 
 
-def other_commit(tag: str, there: str, wanted: str, where: str) -> Refused:
+def unknown_commit(commit: str, where: str) -> Refused:
+    """The forge's repository does not have the commit of which the release is to be."""
+    return Refused(
+        f"the repository there has no commit {shown(commit[:12])}, of which the release is to be",
+        where=where,
+        safe="nothing was published",
+        next="git push, then the same again",
+    )
+
+
+def other_commit(tag: str, there: str | None, wanted: str, where: str) -> Refused:
     """The tag exists, and means another commit than the version says."""
     return Refused(
-        f"the tag {shown(tag)} is there already, at commit {shown(there[:12])}; "
+        f"the tag {shown(tag)} is there already, at commit {shown((there or '')[:12])}; "
         f"the version is of commit {shown(wanted[:12])}",
         where=where,
         safe="nothing was published",

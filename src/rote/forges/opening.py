@@ -19,12 +19,16 @@ def host(
     token: str | None = None,
     patience: Patience | None = None,
     largest: int | None = None,
+    any_commit: bool = False,
 ) -> GitHubHost | GitLabHost:
     """The releases at `github:owner/repo`, `gitlab:group/project` or `KIND:https://HOST/PATH`. `token` is for this very
     server; without one it is looked for (docs/forges.md). `largest` is the most bytes of one asset, where that is
-    less than the forge takes. Nothing is asked yet. Raises UsageError."""
+    less than the forge takes. `any_commit`: a commit that
+    the repository there does not have is no reason to refuse a release. Nothing is asked yet. Raises UsageError."""
     at = address.parse(text)
     kind = GitHubHost if at.kind == address.GITHUB else GitLabHost
     made = tokens.given(at, token) if token is not None else tokens.found(at, environ)
     most = LARGEST if largest is None else min(largest, LARGEST)
-    return kind(at, clock=clock, environ=environ, token=made, patience=patience, largest=most)
+    return kind(
+        at, clock=clock, environ=environ, token=made, patience=patience, largest=most, any_commit=any_commit
+    )

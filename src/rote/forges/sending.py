@@ -6,24 +6,74 @@ import hashlib
 from collections.abc import Iterator
 from typing import Protocol
 
-from rote.errors import Changed, StoreUnavailable
+from rote.errors import Changed, Conflict, Corrupt, StoreUnavailable
 from rote.forges.talk import Talk
 from rote.forges.vendor import Answer
 from rote.forges.wire import Cut
-from rote.hosting import HostedAsset, Sending
+from rote.hosting import HostedAsset, HostedRelease, Sending
 from rote.ids import shown
 
 OCTETS = "application/octet-stream"
 
 
-class Look(Protocol):
-    """What a forge has under the name of the file that is being sent."""
+class Place(Protocol):
+    """A forge, as sending needs it."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+
+    def uploaded(self, answer: Answer) -> HostedAsset | None:
+        """What an answer says was made; None if something of this name is there already. Raises what it refuses."""
+
+    def copies(self, release: HostedRelease, name: str) -> list[tuple[HostedAsset, bool]]:
+        """What is there under this name, the one that counts first; False for what arrived in part."""
+
+    def digest_of(self, release: HostedRelease, asset: HostedAsset) -> str:
+        """SHA-256 of an asset."""
+
+    def drop(self, release: HostedRelease, asset: HostedAsset) -> None:
+        """Remove an asset."""
+
+
+class Look:
+    """What is at a forge under the name of a file that is being sent."""
+
+    def __init__(self, place: Place, release: HostedRelease, file: Sending) -> None:
+        self._place = place
+        self._release = release
+        self._file = file
 
     def made(self, answer: Answer) -> HostedAsset | None:
-        """What an answer says was made; None if there is something of this name already. Raises what it refuses."""
+        """What an answer says was made; None if something of this name is there already. Raises Corrupt for other
+        bytes, which are removed again."""
+        made = self._place.uploaded(answer)
+        if made is None:
+            return None
+        file = self._file
+        if (made.name, made.size) != (file.name, file.size) or made.sha256 not in (None, file.sha256):
+            self._place.drop(self._release, made)
+            raise Corrupt(
+                f"{shown(file.name)} arrived damaged, and was removed again",
+                where=self._place.url,
+                next="try again",
+            )
+        return made
 
     def there(self) -> HostedAsset | None:
-        """What is there, if it is these very bytes; what arrived in part is removed. Raises Conflict."""
+        """The asset of this name, if it has the file's bytes; what arrived in part is removed. Raises Conflict."""
+        for asset, is_whole in self._place.copies(self._release, self._file.name):
+            if is_whole:
+                return self.same(asset)
+            self._place.drop(self._release, asset)
+        return None
+
+    def same(self, there: HostedAsset) -> HostedAsset:
+        """The asset, if it has the file's bytes. Raises Conflict."""
+        if there.size != self._file.size or self._place.digest_of(self._release, there) != self._file.sha256:
+            next = "the same version has the same bytes: make a new one"
+            raise Conflict(self._file.name, where=self._place.url, next=next)
+        return there
 
 
 def delivered(talk: Talk, method: str, url: str, file: Sending, look: Look) -> HostedAsset:

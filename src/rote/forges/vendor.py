@@ -87,6 +87,13 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
         error.retry_after = limited
         return error
 
+    def need_token(self) -> None:
+        """Raises Refused if there is no token to write with."""
+        if self.token is None:
+            raise Refused(
+                f"publishing at {self.name} needs a token", where=self.where, safe=SAFE, next=self.missing
+            )
+
     def refused(self, answer: Answer) -> RoteError:
         """What an answer means that is not what was hoped for."""
         name, where = self.name, self.where
