@@ -47,11 +47,6 @@ class ForgeAddress(msgspec.Struct, frozen=True):
         return self.server == _HOME[self.kind]
 
 
-def is_forge(text: str) -> bool:
-    """Whether an address is meant to be a forge's."""
-    return text.partition(":")[0].lower() in _HOME and not text.partition(":")[2].startswith("//")
-
-
 def parse(text: str) -> ForgeAddress:
     """Parse `github:owner/repo`, `gitlab:group/project`, or `KIND:https://HOST/PATH`. Raises UsageError."""
     kind, _, rest = text.partition(":")

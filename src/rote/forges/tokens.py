@@ -146,7 +146,7 @@ def _hosts(environ: Mapping[str, str], at: ForgeAddress) -> dict[str, object]:
     except OSError as e:
         raise UsageError(
             f"cannot be read: {e.strerror}",
-            where=shown(path),
+            where=path,
             next="set the token by the environment instead",
         ) from None
     # Only who keeps a token in this file pays for reading YAML.
@@ -159,7 +159,7 @@ def _hosts(environ: Mapping[str, str], at: ForgeAddress) -> dict[str, object]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError):
         # The parser's own message quotes the line, and the line may be a token.
         raise UsageError(
-            "is not YAML", where=shown(path), next="log in again with the vendor's command"
+            "is not YAML", where=path, next="log in again with the vendor's command"
         ) from None
     hosts = told.get("hosts") if at.kind != GITHUB and isinstance(told, dict) else told
     return {str(name).lower(): entry for name, entry in hosts.items()} if isinstance(hosts, dict) else {}
