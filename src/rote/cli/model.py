@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 import msgspec
 
-from rote.cli.carding import card_command
 from rote.cli.appbudget import budget_command, renew_command
+from rote.cli.carding import card_command
 from rote.cli.marking import delete_command, deprecate_command, note_command, tag_command, told_lines
 from rote.cli.models import history_of, list_of, models_of, promote_command, rollback_command, verdicts
 from rote.cli.opening import project
@@ -67,7 +67,7 @@ def show_command(ctx: click.Context, model_version: str, json_: bool) -> None:
     here = project(ctx).models
     version, told = here.show(model_version), here.remarks(model_version)
     if json_:
-        as_json({**msgspec.structs.asdict(version), "remarks": told})
+        as_json({**msgspec.to_builtins(version), "remarks": told})
     else:
         click.echo("\n".join(_shown(version, told)))
 
