@@ -145,7 +145,13 @@ class Attempts:
                 fitting.check(task.stage, self._executor)
                 return self._once(task)
             except RoteError as e:
-                aside = self._work.put_aside(task.stage, label)
+                try:
+                    aside = self._work.put_aside(task.stage, label)
+                except RoteError as left:  # the disk is full: why the stage failed matters more
+                    self._progress.say(
+                        f"{task.stage.name}: what it had written stays where it is, and counts for nothing: {left}"
+                    )
+                    raise Given(e, []) from e
                 if not trying.again(e, aside):
                     raise Given(e, aside) from e
                 self._work.clear(task.stage, label)

@@ -133,6 +133,11 @@ class Runner:
                     makers=self._makers,
                     trouble=self._trouble,
                 )
+        except RoteError:  # nobody gets an outcome that tells of them
+            for outcome in self._outcomes.values():
+                if outcome.outcome == "failed":
+                    self._p.progress.say(f"{outcome.stage}: failed: {outcome.why}")
+            raise
         finally:
             self._underway.kill()
             self._p.progress.done()

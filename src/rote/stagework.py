@@ -319,7 +319,8 @@ class Stagework:
             raise Failure(redact(said or _said(exit.code) + _last(bytes(tail)), known), exit=exit)
         if exit.left:
             raise Failure(
-                "a process that it started does not end, although it was killed: it forks on and on, or a disk does not answer",
+                "a process that it started does not end, although it was killed: it forks on and on, or a disk does not"
+                " answer",
                 exit=exit,
                 next="find it with `ps`, and end it, or bring the disk back; then run again",
             )

@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 
+import pytest
 from place import ROTE, Place
 
 from rote.executors.census import Census
@@ -61,11 +62,14 @@ def test_a_daemon(place: Place) -> None:
     still_good(place)
 
 
-def test_one_line_without_end(place: Place) -> None:
-    """300 MiB without a newline: memory stays small, the log says where it was cut and keeps the end."""
+@pytest.mark.parametrize("size", [300, pytest.param(10_240, marks=pytest.mark.heavy)])
+def test_one_line_without_end(place: Place, size: int) -> None:
+    """300 MiB, or 10 GiB, without a newline: memory stays small, the log says where it was cut and keeps the end."""
     pipeline(place, f"    cmd: {sys.executable} flood.py && echo 1 > out\n    outs: [out]\n")
     place.write(
-        "flood.py", "import os\nfor _ in range(300): os.write(1, b'x' * (1 << 20))\nos.write(1, b'the end')\n"
+        "flood.py",
+        f"import os\nlong = b'x' * (1 << 20)\nfor _ in range({size}):\n    at = 0\n"
+        "    while at < len(long): at += os.write(1, long[at:])\nos.write(1, b'the end')\n",
     )
     script = (
         "import resource, subprocess, sys\n"
