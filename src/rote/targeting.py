@@ -99,21 +99,19 @@ class Targeting:
         """The host at an address, to be written to. Raises UsageError, Refused for the address of a store."""
         name = targetnames.parsed(where)
         if name.kind in targetnames.FORGES:
-            from rote.forges.opening import host  # only who publishes at a forge needs it
+            from rote.forges import opening  # only who publishes there needs it
 
-            return host(
-                f"{name.kind}:{name.address}", clock=self._w.clock, environ=os.environ, any_commit=True
-            )
-        if name.kind != "store":
-            raise UsageError(f"this rote does not publish at {name.kind}: yet", next="a folder or a bucket")
-        from rote.targets.bucket import BucketHost  # only who publishes needs it
-
+            return opening.host(where, clock=self._w.clock, environ=os.environ)
+        if name.kind == targetnames.HUB:
+            raise UsageError("this rote does not publish at hf: yet", next="a folder, a bucket or a forge")
         if locations.scheme_of(name.address) in locations.READ_ONLY:
             raise UsageError(
                 "a target at this kind of address can only be read",
                 where=name.address,
                 next="publish to the bucket by its own address, such as s3://BUCKET/PREFIX",
             )
+        from rote.targets.bucket import BucketHost  # only who publishes needs it
+
         store = self._w.at(name.address, create=True)
         try:
             store.head(STORE_MARK)
