@@ -101,13 +101,19 @@ class Publishing:
         self._progress = progress or Silence()
 
     def publish(
-        self, content: Content, source: Source, *, notes: Callable[[], str] = str, fresh: bool = False
+        self,
+        content: Content,
+        source: Source,
+        *,
+        notes: Callable[[], str] = str,
+        commit: str | None = None,
+        fresh: bool = False,
     ) -> Published:
-        """Publish a version: nothing happens if it is there, whole and the same. `notes` are asked for when it is not.
-        `fresh` throws away what an attempt with other bytes left of a draft.
+        """Publish a version: nothing happens if it is there, whole and the same.
 
-        Raises Refused for other bytes under this version, Corrupt if what arrived is not what was sent, and what host
-        and source raise.
+        `notes` are asked for when it is not. `commit` is what the tag is put on, at a forge that has it. `fresh` throws
+        away what an attempt with other bytes left of a draft. Raises Refused for other bytes under this version,
+        Corrupt if what arrived is not what was sent, and what host and source raise.
         """
         there = self._host.find(content.tag)
         if there is None or there.draft:
@@ -116,7 +122,7 @@ class Publishing:
                     self._host.drop(there, asset)
             text, title = notes(), f"{content.model} {content.version}"
             try:
-                release = self._host.begin(content.tag, title=title, notes=text, commit=content.commit)
+                release = self._host.begin(content.tag, title=title, notes=text, commit=commit)
             except Conflict:  # somebody else finished it this moment
                 there = self._host.find(content.tag)
                 if there is None:

@@ -15,6 +15,7 @@ from rote.publication import ManifestRef
 from rote.publicread import PublicRead, merged, steps
 from rote.record import Version
 from rote.stores import address, locations
+from rote.warming import same_project
 from rote.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -202,7 +203,13 @@ class Targeting:
 
         def publish(one: Version) -> Published:
             source = Stored(self._w.snapshots, one.snapshot)
-            found = publishing.publish(content_of(one), source, notes=lambda: self._notes(one), fresh=fresh)
+            found = publishing.publish(
+                content_of(one),
+                source,
+                notes=lambda: self._notes(one),
+                commit=self._commit(host, one),
+                fresh=fresh,
+            )
             done[one.version] = found
             return found
 
@@ -216,6 +223,17 @@ class Targeting:
             delivering = Delivering(self._w.registry, host, self._w.sealing.seal)
             channel = delivering.deliver(version.model, alias, manifest_of)
         return At(target=host.url, published=published, channel=channel)
+
+    def _commit(self, host: ReleaseHost, version: Version) -> str | None:
+        """The commit that the version's tag is put on: its run's, at a forge that has this very repository. Elsewhere
+        nobody knows that commit, and the forge chooses."""
+        name = targetnames.parsed(host.url)
+        if name.kind not in targetnames.FORGES or version.commit is None:
+            return None
+        from rote.forges import address as forges  # only who publishes there needs it
+
+        here, there = same_project(self._w.git.origin()), same_project(forges.parse(host.url).page)
+        return version.commit if here.lower() == there.lower() else None
 
     def _notes(self, version: Version) -> str:
         from rote.releasenotes import notes  # only a new version needs them

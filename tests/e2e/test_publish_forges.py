@@ -1,0 +1,86 @@
+"""A version at a forge, as people type it: draft until it is whole, the channel with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from place import Place
+
+from servers.github import GitHub
+from servers.gitlab import GitLab
+
+PIPELINE = """\
+stages:
+  train:
+    cmd: cp weights model.bin && echo '{"acc":0.9}' > metrics.json
+    deps: [weights]
+    outs: [model.bin]
+    metrics: [metrics.json]
+models:
+  m:
+    files: [model.bin, labels.txt]
+"""
+
+
+@pytest.fixture(params=[GitHub, GitLab], ids=["github", "gitlab"])
+def forge(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[GitHub | GitLab]:
+    with request.param(tmp_path / "forge") as server:
+        yield server
+        assert server.wrong == []
+
+
+def tokens(forge: GitHub | GitLab) -> dict[str, str]:
+    host = forge.address.split("://")[1].split("/")[0]
+    if isinstance(forge, GitHub):
+        return {"GH_HOST": host, "GH_ENTERPRISE_TOKEN": "ghp_writer"}
+    return {"GITLAB_HOST": host, "GITLAB_TOKEN": "glpat-writer"}
+
+
+def test_a_version_and_its_channel_at_a_forge(place: Place, forge: GitHub | GitLab) -> None:
+    env = tokens(forge)
+    place.write("rote.yaml", PIPELINE + f"    publish: ['{forge.address}']\n")
+    place.write("weights", b"one" * 1000)
+    place.write("labels.txt", "a\nb\n")
+    place.commit()
+    place.rote("run")
+    place.rote("release", "m")
+    told = place.rote("promote", "m@1.0.0", "prod", **env)
+    assert "published m@1.0.0" in told.err
+    assert "prod there names 1.0.0 (move 1)" in told.err
+    outcome = place.rote("publish", "m@prod", "--json", **env).json[0]
+    assert (outcome["published"]["created"], outcome["channel"]["moved"]) == (False, False)
+    assert outcome["published"]["page"].startswith("http")
+
+    place.write("weights", b"two" * 1000)
+    place.rote("run")
+    place.rote("release", "m", "--promote", "prod", **env)
+    place.rote("rollback", "m", **env)
+    moved = place.rote("publish", "m@prod", "--json", **env).json[0]["channel"]
+    assert (moved["version"], moved["seq"], moved["moved"]) == ("1.0.0", 3, False)
+    told = place.rote(
+        "publish",
+        "m@1.0.0",
+        code=1,
+        **{name: "wrong" if "TOKEN" in name else value for name, value in env.items()},
+    )
+    assert "next:" in told.err
+
+
+def test_the_tag_is_on_the_commit_where_the_forge_has_the_repository(place: Place, tmp_path: Path) -> None:
+    with GitHub(tmp_path / "forge") as forge:
+        env = tokens(forge)
+        place.git("remote", "add", "origin", f"{forge.url}/owner/repo.git")
+        place.write("rote.yaml", PIPELINE)
+        place.write("weights", b"one" * 1000)
+        place.write("labels.txt", "a\nb\n")
+        commit = place.commit()
+        place.rote("run")
+        place.rote("release", "m")
+        told = place.rote("publish", "m@1.0.0", forge.address, code=1, **env)
+        assert commit[:7] in told.err
+        forge.commits.append(commit)  # pushed
+        place.rote("publish", "m@1.0.0", forge.address, **env)
+        assert forge.tags["m@v1.0.0"] == commit
+        assert forge.wrong == []
