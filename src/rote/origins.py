@@ -14,8 +14,6 @@ from rote.ids import shown
 from rote.ports import Landing, ObjectStore, Progress
 from rote.publication import MANIFEST, ManifestRef, PublishedAsset, PublishedManifest
 from rote.record import Channel, Version
-from rote.registry import version_key
-from rote.roots import Roots
 from rote.snapshot import SnapshotRef
 from rote.snapshots import NodeCache, Snapshots
 from rote.stores import address as stores
@@ -68,6 +66,10 @@ class Origin:
 
     def version(self, model: str, version: str) -> Version | None:
         """The version of this number in a store, or None. Raises Corrupt, StoreUnavailable."""
+        # Applications follow aliases, and never need these.
+        from rote.registry import version_key
+        from rote.roots import Roots
+
         if self._store is None:
             return None
         found = Roots(self._store).get(version_key(model, version), Version)

@@ -8,8 +8,6 @@ from typing import Final
 from rote.errors import UsageError
 from rote.ids import shown
 
-EVERY: Final = 300.0
-"""Seconds between two looks, if nobody says otherwise."""
 SPREAD: Final = 0.2
 """A wait is by chance up to so much of itself shorter or longer: what was started together drifts apart."""
 LONGEST: Final = 3600.0

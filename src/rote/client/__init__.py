@@ -9,7 +9,20 @@ if model.refresh():                    # one small request when there is nothing
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from rote.client.model import Model
-from rote.client.watching import Watch
+
+if TYPE_CHECKING:
+    from rote.client.watching import Watch
 
 __all__ = ["Model", "Watch"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Watch":
+        # loaded on demand, so that `import rote.client` stays light
+        from rote.client.watching import Watch
+
+        return Watch
+    raise AttributeError(f"module 'rote.client' has no attribute {name!r}")

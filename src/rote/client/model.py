@@ -6,20 +6,22 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from rote import channels, ids, origins, polling, versions
-from rote.client.updating import Looked, Updater
-from rote.client.watching import Watch
-from rote.encoding import digest_of
 from rote.errors import Corrupt, RoteError, StoreUnavailable, UsageError
-from rote.landing.cache import Cache
-from rote.landing.proving import Check, Proof
-from rote.origins import Origin
-from rote.ports import ObjectStore
-from rote.record import CurrentVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from rote.client.updating import Looked
+    from rote.client.watching import Watch
+    from rote.landing.proving import Check
+    from rote.origins import Origin
+    from rote.ports import ObjectStore
+    from rote.record import CurrentVersion
+
+# In-function imports below have one reason: an application imports this, and should start fast.
 
 _log = logging.getLogger("rote.client")
 _T = TypeVar("_T")
@@ -53,6 +55,11 @@ class Model:
         seconds long, before it is put in use; False, an exception or another exit code than 0 keep it from being used.
         After so many `failures` a version is left alone. Raises BadName, UsageError.
         """
+        from rote import channels  # light import, see above
+        from rote.client.updating import Updater  # as above
+        from rote.landing.cache import Cache  # as above
+        from rote.landing.proving import Proof  # as above
+
         channels.key(name, alias)
         if failures < 1:
             raise UsageError("failures is 1 or more: so often a version may fail before it is left alone")
@@ -142,11 +149,14 @@ class Model:
             self._settle(found)
             return found.current.folder != using.folder
 
-    def watch(self, callback: Callable[[Model], object], every: float | str = polling.EVERY) -> Watch:
+    def watch(self, callback: Callable[[Model], object], every: float | str = "5m") -> Watch:
         """Look for newer versions in the background, and call `callback` with this model whenever the version in use
         changed. `every` is in seconds, or such as `5m`: a wait is by chance up to a fifth shorter or longer, and grows
         to an hour while the place is in trouble, for all models that are followed there. An exception of the callback
         is a failure of the version, as with `load`. Call `stop` of what is returned to end it. Raises UsageError."""
+        from rote import origins, polling  # light import, see above
+        from rote.client.watching import Watch  # as above
+
         place = origins.canonical(self._address, self._base)
         return Watch(self, callback, polling.seconds(every), place=place, using=self._folder)
 
@@ -221,11 +231,16 @@ class Model:
 
     def _open(self) -> Origin:
         if self._origin is None:
+            from rote import origins  # light import, see above
+
             self._origin = origins.at(self._address, self._base)
         return self._origin
 
 
 def _default_cache(store: str | ObjectStore, name: str, alias: str) -> str:
+    from rote import ids, origins, versions  # light import, see above
+    from rote.encoding import digest_of  # as above
+
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     where = origins.canonical(store)
     return os.path.join(

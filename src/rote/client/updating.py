@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -11,11 +12,13 @@ from rote import accepting, trust
 from rote.accepting import Verdict
 from rote.channels import decoded, key
 from rote.errors import Corrupt, RoteError, Stale, Unfit
-from rote.hosting import Told
 from rote.landing.cache import Cache
-from rote.landing.proving import Proof
-from rote.origins import Origin
 from rote.record import Channel, CurrentVersion, Seen, Trial
+
+if TYPE_CHECKING:
+    from rote.hosting import Told
+    from rote.landing.proving import Proof
+    from rote.origins import Origin
 
 _log = logging.getLogger("rote.client")
 
