@@ -1,0 +1,283 @@
+"""An application at real servers: what goes over the wire is counted, and what is refused there is told."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import msgspec
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+
+from modelbench import Bench, noise, tree
+from targetbench import Published
+
+from rote import delivering, publishing
+from rote.client import Model
+from rote.errors import Corrupt, Missing, RoteError, StoreUnavailable
+from rote.forges import address, tokens
+from rote.forges.github import GitHubHost
+from rote.forges.gitlab import GitLabHost
+from rote.publishing import Stored, content_of
+from rote.stores.folder import FolderStore
+from rote.stores.retry import Patience
+from rote.targets.bucket import BucketHost
+from rote.testing.clock import StillClock
+from servers.forge import told
+from servers.github import GitHub
+from servers.gitlab import GitLab
+
+SIZE = 20 << 20
+CHANGE = SIZE // 20
+NET = noise(SIZE)
+ONE = {"m": {"net": NET, "labels": b"one"}}
+TWO = {"m": {"net": NET[: 9 << 20] + noise(CHANGE, 1) + NET[(9 << 20) + CHANGE :], "labels": b"two"}}
+THREE = {"m": {"net": noise(300_000, 2), "labels": b"three"}}
+
+
+def published(bench: Bench, host) -> None:
+    """Bring what prod names, and its channel, to a target, as `rote promote` does."""
+    service = publishing.Publishing(host)
+
+    def manifest_of(number: str):
+        version = bench.registry.get("digits", number)
+        content = msgspec.structs.replace(content_of(version), commit=None)
+        return service.publish(content, Stored(bench.snapshots, version.snapshot)).manifest
+
+    delivering.Delivering(bench.registry, host, bench.sealing.seal).deliver("digits", "prod", manifest_of)
+
+
+def served(model: Model):
+    return tree(model.path() / "m")
+
+
+class Web:
+    """A folder behind a web server that knows ranges and etags and nothing else, as a CDN does; it counts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.sent = 0
+        web = self
+
+        class Answer(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                web.asked.append((self.command, self.path))
+                path = folder / self.path.lstrip("/").partition("?")[0]
+                if not path.is_file():
+                    self.send_response(404)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
+                data = path.read_bytes()
+                etag = f'"{hashlib.md5(data).hexdigest()}"'
+                wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
+                size = len(data)
+                if wanted:
+                    start, end = int(wanted[1]), min(int(wanted[2] or size - 1), size - 1)
+                    data = data[start : end + 1]
+                    self.send_response(206)
+                    self.send_header("Content-Range", f"bytes {start}-{end}/{size}")
+                else:
+                    self.send_response(200)
+                self.send_header("ETag", etag)
+                self.send_header("Last-Modified", "Sat, 21 Nov 2026 11:00:00 GMT")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                if self.command == "GET":
+                    web.sent += len(data)
+                    self.wfile.write(data)
+
+            do_HEAD = do_GET
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def forget(self) -> None:
+        self.asked.clear()
+        self.sent = 0
+
+
+@pytest.fixture
+def web(tmp_path):
+    (tmp_path / "www").mkdir()
+    web = Web(tmp_path / "www")
+    yield web
+    web.server.shutdown()
+    web.server.server_close()
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Published(tmp_path / "keys")
+
+
+class TestOverHttp:
+    @pytest.fixture
+    def host(self, web, tmp_path):
+        return BucketHost(FolderStore(str(tmp_path / "www")))
+
+    @pytest.fixture
+    def model(self, bench, web, host, tmp_path):
+        bench.release(ONE, promote="prod")
+        published(bench, host)
+        return Model(web.url, "digits", cache=tmp_path / "c", keys=bench.keys)
+
+    def test_a_poll_is_one_request_and_no_byte(self, model, web, bench, tmp_path):
+        assert served(model) == ONE["m"]
+        for again in (model, Model(web.url, "digits", cache=tmp_path / "c", keys=bench.keys)):
+            web.forget()
+            assert not again.refresh()
+            assert web.asked == [("HEAD", "/models/digits/aliases/prod")]
+            assert web.sent == 0
+
+    def test_5_percent_cost_8_percent_at_most(self, model, web, bench, host):
+        model.path()
+        bench.release(TWO, promote="prod")
+        published(bench, host)
+        web.forget()
+        assert model.refresh()
+        assert served(model) == TWO["m"]
+        assert web.sent <= 0.08 * SIZE
+        assert len(web.asked) <= 8
+
+    def test_a_server_that_went_away(self, model, web, bench, host, tmp_path):
+        model.path()
+        web.server.shutdown()
+        web.server.server_close()
+        again = Model(web.url, "digits", cache=tmp_path / "c", keys=bench.keys)
+        assert served(again) == ONE["m"]
+        assert isinstance(again.problem, StoreUnavailable)
+
+
+class Github:
+    server = GitHub
+
+    @staticmethod
+    def host(forge):
+        at = address.parse(forge.address)
+        return GitHubHost(at, clock=StillClock(), environ={}, token=tokens.given(at, "ghp_writer"))
+
+
+class Gitlab:
+    server = GitLab
+
+    @staticmethod
+    def host(forge):
+        at = address.parse(forge.address)
+        return GitLabHost(at, clock=StillClock(), environ={}, token=tokens.given(at, "glpat-writer"))
+
+
+@pytest.fixture(params=[Github, Gitlab], ids=["github", "gitlab"])
+def forge(request, tmp_path, monkeypatch):
+    for name in [n for n in os.environ if n.endswith("_TOKEN") or n in ("GH_HOST", "GITLAB_HOST")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with request.param.server(tmp_path / "forge") as server:
+        server.host = request.param.host(server)
+        yield server
+        assert server.wrong == []
+
+
+class TestAtAForge:
+    @pytest.fixture
+    def follow(self, bench, forge, tmp_path):
+        bench.release(THREE, promote="prod")
+        published(bench, forge.host)
+        forge.forget()
+        return lambda cache="c", **rest: Model(
+            forge.address, "digits", cache=tmp_path / cache, keys=bench.keys, **rest
+        )
+
+    def test_from_the_first_version_to_the_next_and_back(self, follow, forge, bench):
+        model = follow()
+        assert served(model) == THREE["m"]
+        bench.release(ONE, promote="prod")
+        published(bench, forge.host)
+        assert model.refresh()
+        assert served(model) == ONE["m"]
+        bench.registry.rollback("digits")
+        published(bench, forge.host)
+        assert model.refresh()
+        assert served(model) == THREE["m"]
+        assert model.problem is None
+
+    def test_a_poll_is_one_request_also_after_a_restart(self, follow, forge):
+        model = follow()
+        model.path()
+        for again in (model, follow()):
+            forge.forget()
+            assert not again.refresh()
+            assert len(forge.requests()) == 1
+            assert forge.requests(of="files") == []
+
+    def test_an_update_reads_what_is_new(self, follow, forge, bench):
+        bench.release(ONE, promote="prod")
+        published(bench, forge.host)
+        model = follow()
+        model.path()
+        bench.release(TWO, promote="prod")
+        published(bench, forge.host)
+        sent = []
+
+        def count(request, answer):
+            body = answer.body
+            size = len(body) if isinstance(body, bytes) else body.stat().st_size
+            ranged = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
+            if ranged and not isinstance(body, bytes):
+                size = min(int(ranged[2] or size - 1), size - 1) - int(ranged[1]) + 1
+            sent.append(size)
+
+        forge.after.append(count)
+        assert model.refresh()
+        forge.after.clear()
+        assert served(model) == TWO["m"]
+        assert sum(sent) <= 0.08 * SIZE + 40_000, "what a forge says of a release comes on top"
+
+    def test_an_asset_that_was_deleted_or_changed(self, follow, forge, bench):
+        model = follow()
+        model.path()
+        bench.release(ONE, promote="prod")
+        published(bench, forge.host)
+        model_before = served(model)
+
+        def swapped(request, answer):
+            body = answer.body
+            if isinstance(body, Path) and body.stat().st_size == SIZE:
+                other = forge.files / "swapped"
+                other.write_bytes(NET[::-1])
+                answer.body = other
+            return answer
+
+        forge.after.append(swapped)
+        with pytest.raises(Corrupt, match="damaged, cut or swapped"):
+            model.refresh()
+        forge.after.clear()
+        assert served(model) == model_before
+        assert model.refresh()
+
+    def test_nothing_was_published(self, follow, forge, bench, tmp_path):
+        with pytest.raises(Missing, match="nobody holds letters@prod"):
+            Model(forge.address, "letters", cache=tmp_path / "l", keys=bench.keys).path()
+
+    def test_a_forge_in_trouble_leaves_what_is_in_use(self, follow, forge, monkeypatch):
+        follow().path()
+        monkeypatch.setattr("rote.origins.PATIENCE", Patience(deadline=0.1))
+        forge.before.append(lambda request: told(503, {"message": "down"}))
+        model = follow()
+        assert served(model) == THREE["m"]
+        assert isinstance(model.problem, StoreUnavailable)
+        with pytest.raises(RoteError):
+            follow(cache="fresh").path()
+        forge.before.clear()
