@@ -16,6 +16,7 @@ from rounds import DVC, HEAD, HERE, Row, arguments
 SCRIPTS = (
     "p09_start.py",
     "p08_stages.py",
+    "p08_scale.py",
     "p01_p04_p05_small_files.py",
     "p02_p03_another_store.py",
     "p06_p07_large_file.py",
