@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rote.reverting import Reverted
     from rote.tagwalk import Followed
     from rote.targeting import At
+    from rote.versiondiff import VersionsDiffer
 
 
 class Models:
@@ -46,6 +47,17 @@ class Models:
     def show(self, model_version: str) -> Version:
         """Everything that is known of `MODEL@VERSION` (or `MODEL@ALIAS`). Raises Missing, BadName, UsageError."""
         return self._w.registry.get(*law.named(model_version))
+
+    def diff(self, before: str, after: str) -> VersionsDiffer:
+        """What differs between two versions, each `MODEL@VERSION` or `MODEL@ALIAS`; of the second the model may be left
+        out. Raises Missing, BadName, UsageError, Corrupt."""
+        from rote.versiondiff import compare  # only this call needs it
+
+        old = self.show(before)
+        new = self.show(after if "@" in after else f"{old.model}@{after}")
+        described = self._w.pipeline.models.get(new.model)
+        files = described.files if described else ()
+        return compare(old, new, self._parts.provenance, self._w.snapshots, files)
 
     def history(self, model: str, alias: str) -> list[AliasMove]:
         """Who moved an alias, when and why; newest first. Raises Missing."""

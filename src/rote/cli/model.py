@@ -11,6 +11,7 @@ from rote.cli.marking import delete_command, deprecate_command, note_command, ta
 from rote.cli.models import history_of, list_of, models_of, promote_command, rollback_command, verdicts
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count, size, table, value
+from rote.cli.versiondiff import diff_command
 from rote.diff import flat
 from rote.record import Version
 from rote.remarks import Told
@@ -24,6 +25,7 @@ def model_command() -> None:
     """Look at models, and move, mark and delete versions."""
 
 
+model_command.add_command(diff_command)
 model_command.add_command(promote_command)
 model_command.add_command(rollback_command)
 model_command.add_command(card_command)
