@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
+from rote import overriding, stagekey
 from rote.config import params, reading
 from rote.errors import ConfigError, Missing, RoteError
 from rote.ids import RunId
@@ -18,6 +20,8 @@ from rote.wiring import Wiring
 
 _LOOKED_AT = 50
 """Runs of other commits that are held against a commit, newest first."""
+_TOLD = 3
+"""So many runs are told of that do not count."""
 _BESIDE = frozenset({"models", "gates", "store", "cache", "budget"})
 """Keys of rote.yaml that no stage depends on."""
 
@@ -34,23 +38,36 @@ class RunsOfCommits:
 
     def find(self, model: Model, commit: str) -> Run:
         """The newest finished run, without uncommitted changes, that counts for the commit. Raises Missing."""
-        own = self._asked(f"commit = '{commit}' and dirty = false and state = '{FINISHED}'", 1)
-        for id in own:
-            return self._w.runs.get(id)
+        for run in self._runs(f"commit = '{commit}' and dirty = false and state = '{FINISHED}'"):
+            if self._makes(run, model):
+                return run
         here = self._of_the_tree(commit)
-        if here is not None:
+        if here is not None and self._makes(here, model):
             return here
-        for id in self._asked(f"dirty = false and state = '{FINISHED}'", _LOOKED_AT):
-            try:
-                run = self._w.runs.get(id)
-            except Missing:
-                continue  # removed since
-            if self.counts(run, commit):
+        for run in self._runs(f"dirty = false and state = '{FINISHED}'"):
+            if self._makes(run, model) and self.counts(run, commit):
                 return run
         raise Missing(
-            f"there is no finished run of commit {commit[:12]}",
+            f"there is no finished run of commit {commit[:12]} as it was committed{self._but(commit, model)}",
             where=self._w.store.url,
             next=f"git checkout {commit[:12]}, rote run, then the same again",
+        )
+
+    def _but(self, commit: str, model: Model) -> str:
+        """Why the newest runs of the commit do not count."""
+        told = [_why_not(run, model) for run in islice(self._runs(f"commit = '{commit}'"), _TOLD)]
+        return f": {'; '.join(told)}" if told else ""
+
+    def _makes(self, run: Run, model: Model) -> bool:
+        """Whether the run left all that the model needs, from what was committed alone: no `-S`, no smoke run."""
+        outs = [out.path for stage in self._w.pipeline.stages.values() for out in stage.outs]
+        left = [path for stage in run.stages for path in stage.outs]
+        wanted = [path.rstrip("/") for path in model.files]
+        made = [path for path in wanted if any(_related(path, out) for out in outs)]
+        return (
+            not run.overrides
+            and not run.smoke
+            and all(any(_related(path, out) for out in left) for path in made)
         )
 
     def counts(self, run: Run, commit: str) -> bool:
@@ -64,14 +81,18 @@ class RunsOfCommits:
         if changed is None:
             return False
         touched = [path for path in changed if not self._beside(path, run.commit.id, commit)]
-        return not touched or not self._reads(run, touched)
+        return not touched or not self._reads(run, touched, commit)
 
-    def _asked(self, where: str, limit: int) -> Iterator[RunId]:
+    def _runs(self, where: str) -> Iterator[Run]:
+        """The newest runs for which this holds."""
         if not self._synced:
             self._w.catalogue.sync()
             self._synced = True
-        for row in self._w.catalogue.runs(where, columns=["id"], limit=limit).rows:
-            yield RunId(str(row[0]))
+        for row in self._w.catalogue.runs(where, columns=["id"], limit=_LOOKED_AT).rows:
+            try:
+                yield self._w.runs.get(RunId(str(row[0])))
+            except Missing:
+                continue  # removed since
 
     def _of_the_tree(self, commit: str) -> Run | None:
         """The run whose results the working tree has, if that is the commit: one that had nothing to do is not recorded
@@ -113,21 +134,51 @@ class RunsOfCommits:
         content = params.decode(reading.decode(data, "rote.yaml"), "rote.yaml")
         return {key: value for key, value in content.items() if key not in _BESIDE}
 
-    def _reads(self, run: Run, changed: list[str]) -> bool:
-        """Whether the run read any of these paths. In doubt it did."""
+    def _same_params(self, file: str, used: Mapping[str, Any], commit: str) -> bool:
+        """Whether the params that a run used have the same values in a commit."""
+        try:
+            content = params.decode(reading.decode(self._w.git.show(commit, file), file), file)
+        except (Missing, ConfigError):
+            return False
+        for key, value in used.items():
+            place = overriding.locate(content, key)
+            if place is None or stagekey.plain(overriding.value_at(content, place)) != value:
+                return False
+        return True
+
+    def _reads(self, run: Run, changed: list[str], commit: str) -> bool:
+        """Whether the run read any of these paths, which another commit has otherwise. In doubt it did."""
         origin = self._provenance.of_run(run, ())
         if origin.ingredients.unknown:
             return True
         read = {*origin.ingredients.code, *(used.path + SUFFIX for used in origin.data)}
-        read |= (
-            {used.path for used in origin.data} | set(origin.ingredients.params) | set(self._w.pipeline.files)
-        )
+        read |= {used.path for used in origin.data} | set(self._w.pipeline.files)
+        values = origin.ingredients.params
         read |= set(origin.environment.locks) if origin.environment else set()
         folders = {os.path.dirname(path) for path in origin.ingredients.code if path.endswith(".py")}
         for path in changed:
+            if path in values and not self._same_params(path, values[path], commit):
+                return True
             if any(path == one or path.startswith(one + "/") for one in read):
                 return True
             # A module that is new beside others may be found before them.
             if path.endswith(".py") and os.path.dirname(path) in folders:
                 return True
         return False
+
+
+def _why_not(run: Run, model: Model) -> str:
+    if run.state != FINISHED:
+        return f"run {run.id} is {run.state}"
+    if run.commit.dirty:
+        return f"run {run.id} had uncommitted changes"
+    if run.overrides:
+        return f"run {run.id} was made with {', '.join(run.overrides)}"
+    if run.smoke:
+        return f"run {run.id} is a smoke run"
+    return f"run {run.id} did not make all that {model.name} needs"
+
+
+def _related(a: str, b: str) -> bool:
+    """Whether the paths are one, or one is inside the other."""
+    return a == b or a.startswith(b + "/") or b.startswith(a + "/")

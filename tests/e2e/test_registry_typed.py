@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+from typing import Any
 
 import pytest
-from place import Place
+from place import Place, Told
+
+from rote import cli
 
 PIPELINE = """\
 stages:
   train:
-    cmd: cat train.sh params.yaml data/images/a | tail -n 2 > model.bin && echo '{"acc":0.9}' > metrics.json
+    cmd: grep lr params.yaml | cat train.sh data/images/a - > model.bin && echo '{"acc":0.9}' > metrics.json
     deps: [train.sh, data/images]
     params: [lr]
     outs: [model.bin]
@@ -26,12 +31,35 @@ def interface(width: int) -> str:
     return json.dumps({"inputs": [{"name": "x", "type": "float32", "shape": [None, width]}], "outputs": []})
 
 
+class Typed(Place):
+    """Commands go through the whole command line, but in this process: there are many of them."""
+
+    def rote(self, *args: str, code: int | None = 0, **_: Any) -> Told:
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.chdir(self.root), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            ended = cli.run(list(args))
+        told = Told(ended, out.getvalue(), err.getvalue())
+        assert code is None or told.code == code, f"rote {' '.join(args)}: {told}"
+        return told
+
+
 @pytest.fixture
 def lab(place: Place) -> Place:
+    return laid_out(Typed(place.root))
+
+
+@pytest.fixture
+def shell(place: Place) -> Place:
+    """The same, in which each command is a process of its own."""
+    return laid_out(place)
+
+
+def laid_out(place: Place) -> Place:
     place.write("rote.yaml", PIPELINE)
     place.write("train.sh", "# one\n")
     place.write("params.yaml", "lr: 0.1\nunused: 1\n")
     place.write("interface.json", interface(4))
+    place.write(".gitignore", place.read(".gitignore") + "/model.bin\n/metrics.json\n")
     data(place, "one")
     return place
 
@@ -87,14 +115,14 @@ def test_a_signature_that_is_not_there_or_no_json_is_refused(lab: Place) -> None
     lab.write("rote.yaml", PIPELINE.replace("interface.json", "nowhere.json"))
     told = lab.rote("release", "m", code=1).err
     assert "git does not track it in the run's commit" in told
-    assert "rote.yaml:11" in told
+    assert "rote.yaml:9" in told
     lab.write("rote.yaml", PIPELINE.replace("interface.json", "../secret.json"))
     assert "rote.yaml:11" in lab.rote("release", "m", code=2).err
 
 
 HOSTILE = [
     "m@v1.0.0`touch${IFS}pwned`", "m#$(touch${IFS}pwned)", "m@v1.0.0;touch", "m#prod|id", "m@v1.2", "m@v1.0.0+build", "m#",
-    "m@v1.0.0&&id", "m#'", 'm#"', "m@v0x1.0.0", "m@v-1.0.0",
+    "m@v1.0.0&&id", "m#'", 'm#"', "m@v0x1.0.0",
 ]  # fmt: skip
 NONE_OF_OURS = [
     "v1.0.0",
@@ -107,7 +135,8 @@ NONE_OF_OURS = [
 ]
 
 
-def test_tags_release_and_promote_once_and_hostile_ones_do_nothing(lab: Place) -> None:
+def test_tags_release_and_promote_once_and_hostile_ones_do_nothing(shell: Place) -> None:
+    lab = shell
     lab.rote("run")
     first = lab.git("rev-parse", "HEAD").strip()
     for tag in ["m@v1.0.0", "m#prod", *NONE_OF_OURS, *HOSTILE]:
@@ -136,8 +165,8 @@ def test_a_rollback_by_hand_is_not_undone_by_the_next_walk(lab: Place) -> None:
     lab.rote("run")
     lab.git("tag", "m@v1.1.0")
     lab.git("tag", "-a", "-m", "ship it", "m#prod#1")
-    assert "would   point prod at m@1.1.0" not in lab.rote("release", "--from-tags", "--dry-run", code=1).out
-    assert "done    prod points at m@1.1.0" in lab.rote("release", "--from-tags").out
+    assert "would  point prod at m@1.1.0" in lab.rote("release", "--from-tags", "--dry-run").out
+    assert "done  prod points at m@1.1.0" in lab.rote("release", "--from-tags").out
     lab.rote("rollback", "m")
     assert "was followed before" in lab.rote("release", "--from-tags").out
     assert lab.rote("models", "--json").json[0]["aliases"] == {"prod": "1.0.0"}
@@ -157,7 +186,6 @@ def test_a_commit_without_a_run_of_its_own_and_one_that_nobody_ran(lab: Place) -
     lab.write("params.yaml", "lr: 0.1\nunused: 9\n")
     lab.commit("nothing that a stage reads")
     lab.git("tag", "m@v1.0.0")
-    assert "a hit" in lab.rote("run").out or True
     assert "released m@1.0.0" in lab.rote("release", "--from-tags").out  # the tree has these results
     lab.write("README.md", "more words\n")
     lab.commit("again")
@@ -170,6 +198,12 @@ def test_a_commit_without_a_run_of_its_own_and_one_that_nobody_ran(lab: Place) -
     told = lab.rote("release", "--from-tags", code=1).out
     assert "there is no finished run of commit" in told
     assert "git checkout" in told
+    lab.write("train.sh", "# not committed\n")
+    lab.rote("run")
+    assert "had uncommitted changes" in lab.rote("release", "--from-tags", code=1).out
+    lab.git("checkout", "train.sh")
+    lab.rote("run", "-S", "lr=0.5")
+    assert "was made with lr=0.5" in lab.rote("release", "--from-tags", code=1).out
     lab.rote("run")
     assert "released m@2.0.0" in lab.rote("release", "--from-tags").out
 
@@ -240,7 +274,6 @@ def test_data_that_no_version_was_made_of(lab: Place) -> None:
     told = lab.rote("rollback", "m", "--to-commit", "HEAD", code=1).err
     assert "prod never named it" in told
     assert "rote promote m@1.0.1 prod" in told
-    assert "no revision" in lab.rote("rollback", "m", "--to-commit", "--help-me", code=None).err or True
     assert lab.rote("models", "--json").json[0]["aliases"] == {"prod": "1.0.0"}
 
 
