@@ -170,10 +170,10 @@ class RunsOfCommits:
 def _why_not(run: Run, model: Model) -> str:
     if run.state != FINISHED:
         return f"run {run.id} is {run.state}"
-    if run.commit.dirty:
-        return f"run {run.id} had uncommitted changes"
     if run.overrides:
         return f"run {run.id} was made with {', '.join(run.overrides)}"
+    if run.commit.dirty:
+        return f"run {run.id} had uncommitted changes"
     if run.smoke:
         return f"run {run.id} is a smoke run"
     return f"run {run.id} did not make all that {model.name} needs"
