@@ -6,18 +6,12 @@ from collections.abc import Callable
 
 import msgspec
 
+from rote.plainly import Brought
 from rote.ports import Landing, Progress, Silence
 from rote.record import VersionFile
 from rote.registry import Registry
 from rote.snapshot import SnapshotRef
 from rote.snapshots import Snapshots
-
-
-class Brought(msgspec.Struct, frozen=True):
-    """What it took to put a snapshot in place: files written, and files that were there already."""
-
-    written: int
-    kept: int
 
 
 class Fetched(msgspec.Struct, frozen=True):

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from rote import delivery, manifests, plainly, releasetags, targetnames
+from rote import manifests, plainly, releasetags, targetnames
 from rote.clock import SystemClock
-from rote.delivery import Brought
-from rote.errors import Corrupt, Missing, NotFound
+from rote.errors import Corrupt, Missing, MissingExtra, NotFound
 from rote.hosting import HostedRelease, ReleaseHost, Told
 from rote.ids import shown
+from rote.plainly import Brought
 from rote.ports import Landing, ObjectStore, Progress
 from rote.publication import MANIFEST, ManifestRef, PublishedAsset, PublishedManifest
 from rote.record import Channel, Version
 from rote.snapshot import SnapshotRef
-from rote.snapshots import NodeCache, Snapshots
 from rote.stores import address as stores
 from rote.stores.retry import Patience, RetryingStore
 from rote.targets.bucket import BucketHost
@@ -77,6 +77,10 @@ class Origin:
 
     def bring_stored(self, ref: SnapshotRef, landing: Landing, progress: Progress | None = None) -> Brought:
         """The files of a version in a store. Raises as `bring`."""
+        with _needed("the packs of a store", "zstandard", "store"):
+            # An application at a target needs none of these.
+            from rote import delivery
+            from rote.snapshots import NodeCache, Snapshots
         assert self._store is not None, "only a store has snapshots"
         return delivery.bring(Snapshots(self._store, cache=NodeCache()), ref, landing, progress)
 
@@ -171,10 +175,24 @@ def at(address: str | ObjectStore, base: str = ".") -> Origin:
 
         patience = talk.Patience(deadline=PATIENCE.deadline)
         return Origin(opening.host(address, clock=SystemClock(), environ=os.environ, patience=patience))
-    opened = stores.at(address, base=base)
+    with _needed("this address", "obstore", "bucket"):
+        opened = stores.at(address, base=base)
     # A folder is there or not. Whoever serves a copy that is here should not wait long for a newer one.
     store = RetryingStore(opened, SystemClock(), PATIENCE) if "://" in opened.url else opened
     return Origin(BucketHost(store, writes=False), store)
+
+
+@contextmanager
+def _needed(what: str, package: str, extra: str) -> Iterator[None]:
+    """In the small install, a package that is not there is named."""
+    try:
+        yield
+    except ModuleNotFoundError as e:
+        if e.name != package:
+            raise
+        raise MissingExtra(
+            f"reading {what} needs the package {package}", next=f'pip install "rote-client[{extra}]"'
+        ) from e
 
 
 def canonical(address: str | ObjectStore, base: str = ".") -> str:

@@ -8,7 +8,6 @@ from typing import Protocol
 import msgspec
 from blake3 import blake3
 
-from rote.delivery import Brought
 from rote.errors import Corrupt
 from rote.ports import Incoming, Landing, Progress, Silence
 from rote.publication import PublishedAsset, PublishedFile, PublishedManifest
@@ -19,6 +18,13 @@ BATCH = 8 << 20
 
 MAX_CHUNK = 64 << 20
 """A manifest that says larger chunks is one that a stranger made: then the file is read without them."""
+
+
+class Brought(msgspec.Struct, frozen=True):
+    """What it took to put a snapshot in place: files written, and files that were there already."""
+
+    written: int
+    kept: int
 
 
 class Plain(Protocol):

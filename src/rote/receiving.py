@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 from rote import accepting, origins, trust, versions
 from rote.channels import decoded, key
-from rote.delivery import Brought, Fetched
+from rote.delivery import Fetched
 from rote.errors import Missing, Untrusted
 from rote.landing.folder import Folder
 from rote.origins import Origin
+from rote.plainly import Brought
 from rote.ports import Progress, Silence
 
 

@@ -14,7 +14,6 @@ import msgspec
 
 from rote.errors import UsageError
 from rote.forges.address import GITHUB, ForgeAddress
-from rote.ids import shown
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -158,8 +157,6 @@ def _hosts(environ: Mapping[str, str], at: ForgeAddress) -> dict[str, object]:
         told = yaml.load(text, Loader=yaml.BaseLoader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError):
         # The parser's own message quotes the line, and the line may be a token.
-        raise UsageError(
-            "is not YAML", where=path, next="log in again with the vendor's command"
-        ) from None
+        raise UsageError("is not YAML", where=path, next="log in again with the vendor's command") from None
     hosts = told.get("hosts") if at.kind != GITHUB and isinstance(told, dict) else told
     return {str(name).lower(): entry for name, entry in hosts.items()} if isinstance(hosts, dict) else {}
