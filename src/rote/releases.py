@@ -1,4 +1,4 @@
-"""Releases at GitHub and GitLab, with two calls and no project around them:
+"""Releases at GitHub and GitLab, or in a bucket or folder, with two calls and no project around them:
 
 from rote.releases import GitHub
 
@@ -19,13 +19,18 @@ from rote.bundles import Bundles, PublishedBundle
 from rote.clock import SystemClock
 from rote.downloads import LATEST, THREADS, DownloadedBundle, Downloads
 from rote.forges import opening
+from rote.hosting import ReleaseHost
 from rote.landing.loose import gathered
 from rote.landing.shelf import FolderShelf
+from rote.stores import address as stores
+from rote.stores import locations
+from rote.stores.retry import RetryingStore
+from rote.targets.bucket import BucketHost
 
 if TYPE_CHECKING:
     from rote.ports import Progress
 
-__all__ = ["DownloadedBundle", "GitHub", "GitLab", "PublishedBundle"]
+__all__ = ["Bucket", "DownloadedBundle", "GitHub", "GitLab", "PublishedBundle"]
 
 Files = Iterable[str | os.PathLike[str]] | Mapping[str, str | os.PathLike[str]]
 
@@ -39,7 +44,7 @@ class Releases:
         """`address` is `github:owner/repo`, `gitlab:group/project`, or `KIND:https://HOST/PATH`. Without a `token` it
         is looked for (docs/forges.md). `largest`: bytes of one asset, beyond which a file is split; `threads`: files
         under way at once. Raises UsageError."""
-        self._host = opening.host(
+        self._host: ReleaseHost = opening.host(
             address, clock=SystemClock(), environ=os.environ, token=token, largest=largest
         )
         self._threads = threads
@@ -119,3 +124,16 @@ class GitLab(Releases):
         """`project` is `group/project`, or its parts: `GitLab("group", "project")`. See Releases. Raises UsageError."""
         path = "/".join(project)
         super().__init__(f"gitlab:{server}/{path}", token=token, largest=largest, threads=threads)
+
+
+class Bucket(Releases):
+    """Versions of models in a bucket or a folder: tags are `MODEL@vX.Y.Z`."""
+
+    def __init__(self, address: str, *, threads: int = THREADS) -> None:
+        """`address` is a folder, `s3://BUCKET/PREFIX`, `gs://`, `az://`; to download from, also `https://`. Credentials
+        come from where the vendor's tools find them (docs/stores.md). Raises UsageError."""
+        store = stores.at(address, create=not locations.is_cloud(address))
+        readable = locations.scheme_of(address) in locations.READ_ONLY
+        patient = RetryingStore(store, SystemClock()) if locations.is_cloud(address) else store
+        self._host = BucketHost(patient, writes=not readable)
+        self._threads = threads
