@@ -108,7 +108,7 @@ def main(project: Path) -> None:
         "A bad idea: one epoch of training. Only what the param changes runs; then the gates refuse the model."
     )
     sh("rote run -S train.epochs=1")
-    sh("rote release digits", lines=6, expect=1)
+    sh("rote release digits", lines=7, expect=1)
 
     say("Second thoughts about 1.1.0: a rollback takes the application back.")
     sh("rote rollback digits")

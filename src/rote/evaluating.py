@@ -6,7 +6,9 @@ result is taken: a version that was evaluated so when it was made is a hit.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Collection, Mapping
 from contextlib import closing
 
@@ -28,6 +30,11 @@ from rote.results import LastResults
 from rote.snapshot import FILE, SnapshotRef
 from rote.stagework import Stagework
 from rote.wiring import Wiring
+
+
+_PREFIX = "rote-evaluate-"
+_OLD = 86_400.0
+"""Seconds after which a folder was left by somebody who was killed."""
 
 
 class _Cannot(Exception):
@@ -86,7 +93,8 @@ class _Case:
         unlike = self._unlike(here, still=True)
         made = None if unlike else self._known(here, theirs)
         if made is None:
-            with tempfile.TemporaryDirectory(prefix="rote-evaluate-", ignore_cleanup_errors=True) as folder:
+            _sweep()
+            with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as folder:
                 made = self._elsewhere(os.path.realpath(folder), here, theirs, unlike)
         measured = self._plan.measured
         metrics = {p: m for each in made for p, m in each.metrics.items() if p in measured}
@@ -319,6 +327,17 @@ class _Case:
         if item.trouble is not None:
             raise item.trouble
         return _Made(item.refs, left.metrics)
+
+
+def _sweep() -> None:
+    """Delete what was left by those who were killed."""
+    with os.scandir(tempfile.gettempdir()) as entries:
+        for entry in entries:
+            if (
+                entry.name.startswith(_PREFIX)
+                and time.time() - entry.stat(follow_symlinks=False).st_mtime > _OLD
+            ):
+                shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _meet(one: str, two: str) -> bool:

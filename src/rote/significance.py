@@ -135,7 +135,7 @@ def mcnemar_margin(better: int, worse: int, examples: int, margin: float) -> flo
     variance = examples * (2 * share - margin * (1 + margin))
     if variance <= 0:
         return 1.0
-    return 1 - _NORMAL.cdf((better - worse + examples * margin - 0.5) / math.sqrt(variance))
+    return math.erfc((better - worse + examples * margin - 0.5) / math.sqrt(2 * variance)) / 2
 
 
 def lower_bound(sample: Sample, confidence: float, seed: bytes) -> float:

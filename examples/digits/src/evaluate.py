@@ -1,5 +1,7 @@
-"""build/model.onnx on the test images -> metrics.json, with the runtime that the application uses."""
+"""build/model.onnx on the test images -> metrics.json and build/predictions.csv, with the runtime that the application
+uses."""
 
+import csv
 import json
 
 import numpy as np
@@ -10,7 +12,12 @@ def main() -> None:
     data = np.load("build/dataset.npz")
     session = onnxruntime.InferenceSession("build/model.onnx", providers=["CPUExecutionProvider"])
     (probability,) = session.run(["probability"], {"image": data["test_x"]})
-    right = probability.argmax(axis=1) == data["test_y"]
+    answer = probability.argmax(axis=1)
+    right = answer == data["test_y"]
+    with open("build/predictions.csv", "w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["id", "label", "prediction"])
+        writer.writerows(zip(data["test_name"], data["test_y"], answer, strict=True))
     recall = {str(digit): round(float(right[data["test_y"] == digit].mean()), 4) for digit in range(10)}
     metrics = {
         "accuracy": round(float(right.mean()), 4),

@@ -117,10 +117,16 @@ def _judged(ctx: click.Context, found: list[GateVerdict], json_: bool) -> None:
         ctx.exit(1)
 
 
+def _lines(text: str) -> str:
+    """What a stage wrote may stand in it: lines stay, anything else that is no text does not reach the terminal."""
+    return "\n".join(value(line) for line in text.splitlines())
+
+
 def verdicts(found: list[GateVerdict]) -> str:
     """The table of gate, value, threshold, verdict."""
     rows = [
-        [g.gate, value(g.value), value(g.threshold), "pass" if g.passed else "FAIL", g.why] for g in found
+        [g.gate, value(g.value), value(g.threshold), "pass" if g.passed else "FAIL", _lines(g.why)]
+        for g in found
     ]
     return table(["gate", "value", "threshold", "verdict", ""], rows, right=(1, 2))
 
