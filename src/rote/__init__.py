@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from rote.founded import Founded
+    from rote.getting import Got
     from rote.links import Verified
     from rote.ports import Progress
     from rote.project import Project
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Dep", "Metrics", "Model", "Out", "Param", "Plots", "Previous", "Project", "RoteError", "__version__", "checkpoint",
-    "dataset", "init", "open", "schema", "stage", "verify",
+    "dataset", "get", "init", "open", "schema", "stage", "verify",
 ]  # fmt: skip
 
 
@@ -75,6 +76,27 @@ def checkpoint(path: str | PathLike[str] | Iterable[str | PathLike[str]], step: 
     from rote.checkmark import checkpoint as mark
 
     return mark(path, step)
+
+
+def get(
+    repo: str,
+    *paths: str,
+    rev: str | None = None,
+    to: str = ".",
+    store: str | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> list[Got]:
+    """Bring files or folders of another project (a git URL, or a folder) into the folder `to`: data, files in git, outs
+    of a finished run of that commit; as of `rev`: a branch, a tag, a commit, or `MODEL@VERSION`. No project is needed
+    here. `store` goes before the store that the project names; with `force` what is in the way is replaced.
+
+    Raises Missing, SourceUnavailable, StoreError, Unsaved, UsageError.
+    """
+    # loaded on demand, so that `import rote` stays light
+    from rote.getting import get as got
+
+    return got(repo, paths, rev=rev, to=to, store=store, force=force, progress=progress)
 
 
 def verify(path: str, *, store: str | None = None, read_data: bool = False) -> Verified:

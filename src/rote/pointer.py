@@ -30,12 +30,15 @@ class Source(msgspec.Struct, frozen=True):
     etag: str
     time: str
     list: SnapshotId | None = None
+    at: str = ""
+    """What the source calls the state that was taken: a commit, or MODEL@VERSION."""
 
     def text(self) -> str:
         """The lines in a pointer."""
         etag = f"source-etag: {self.etag}\n" if self.etag else ""
         listed = f"source-list: {self.list}\n" if self.list else ""
-        return f"source: {self.url}\n{etag}source-time: {self.time}\n{listed}"
+        at = f"source-at: {self.at}\n" if self.at else ""
+        return f"source: {self.url}\n{etag}source-time: {self.time}\n{listed}{at}"
 
 
 class Pointer(msgspec.Struct, frozen=True):
@@ -119,6 +122,7 @@ def _source(found: Mapping[str, str]) -> Source | None:
         found.get("source-etag", ""),
         found.get("source-time", ""),
         ids.snapshot_id(listed) if listed else None,
+        found.get("source-at", ""),
     )
 
 

@@ -329,6 +329,10 @@ class Outside(Protocol):
     def name(self) -> str:
         """The last name in the address, or an empty text: where the data would go if nobody says."""
 
+    @property
+    def at(self) -> str:
+        """What the source calls the state that it shows: a commit, say. Empty where it has no name for it."""
+
     def look(self, single: bool | None, known: str = "") -> tuple[bool, list[SourceItem]] | None:
         """Whether it is a single object (whose path is `snapshot.FILE`), and what is there, in any order; one request,
         or one a thousand objects. `single` says what it was before, None that nobody knows. None is returned where a

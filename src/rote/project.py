@@ -147,6 +147,20 @@ class Project:
         with self._locked("rote update"):
             return self._subscribing().update(paths, dry_run)
 
+    def import_path(
+        self,
+        repo: str,
+        path: str,
+        *,
+        rev: str | None = None,
+        to: str | None = None,
+        repo_store: str | None = None,
+    ) -> Added:
+        """Bring a path of another project (`rote.get` says which) to `to`, save and pin it; `update` follows it. Raises
+        Missing, BadPath, SourceUnavailable, StoreError, Unsaved, UsageError."""
+        with self._locked("rote import"):
+            return self._subscribing().of_repository(repo, path, rev, to, repo_store)
+
     def status(self) -> Status:
         """What changed since the data was added, and which stages would run."""
         data = self._w.data.status()

@@ -84,7 +84,24 @@ class Subscribing:
             progress=self._w.progress,
         )
 
+    def of_repository(
+        self, repo: str, path: str, rev: str | None, to: str | None, store: str | None
+    ) -> Added:
+        """See `Project.import_path`."""
+        from rote.repoaddress import SourceAddress, checked  # only data of other projects needs it
+        from rote.repositories import addressed  # as above
+
+        source = SourceAddress(addressed(repo, self._cwd), checked(path), rev or "", store or "")
+        if to is None and source.path == ".":
+            raise UsageError("say where all of it is to go: --to PATH")
+        return self.add(source.text(), [to] if to is not None else [])
+
     def _open(self, url: str) -> Outside:
+        if url.startswith("rote+"):
+            from rote.repoaddress import parse_source  # only data of other projects needs it
+            from rote.reposource import RepositorySource  # as above
+
+            return RepositorySource(parse_source(url), self._w.progress)
         return outside(url, base=self._cwd, environ=os.environ)
 
     def _save(self, path: str, followed: Followed) -> None:

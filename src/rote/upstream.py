@@ -154,7 +154,7 @@ class Following:
         told = msgspec.structs.replace(told, bytes=sum(intake.size(item) for item in change.fetch))
         self._place(path, single, change, intake)
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock.now()))
-        self._save(path, Followed(Source(url, etag, now), listed))
+        self._save(path, Followed(Source(url, etag, now, at=outside.at), listed))
         intake.clear()
         after = self._workspace.pointer(path)
         same = before is not None and after is not None and before.snapshot == after.snapshot

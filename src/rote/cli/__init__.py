@@ -51,7 +51,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "copy": ("copying", "Copy what one store has to another: only what is missing."),
     "store": ("store", "Look at the store: figures, and whether it is sound."),
     "gc": ("collecting", "What the store does not need any more; delete it."),
-    "import": ("importing", "Take over a project of another tool for good: DVC."),
+    "get": ("getting", "Bring files of another project, at a revision."),
+    "import": ("getting", "Bring data of another project and follow it; or take over one of DVC's."),
     "config": ("settings", "Show each setting and where it came from."),
     "schema": ("settings", "Print the JSON schema of rote.yaml for editors."),
 }

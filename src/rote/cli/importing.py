@@ -1,4 +1,4 @@
-"""`rote import dvc`."""
+"""`rote import dvc`; getting.py has the rest of `rote import`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ from rote.cli.opening import project
 from rote.cli.tables import as_json, count
 
 
-@click.group()
-def import_command() -> None:
-    """Take over a project of another tool for good."""
-
-
-@import_command.command("dvc")
+@click.command("dvc")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--remove", is_flag=True, help="Remove dvc.yaml, dvc.lock and .dvc files afterwards.")
 @click.option("--json", "json_", is_flag=True, help="As JSON.")

@@ -41,6 +41,11 @@ class BucketSource:
         """The last name of the path."""
         return self._path.strip("/").rpartition("/")[2]
 
+    @property
+    def at(self) -> str:
+        """Nothing: its states have no names."""
+        return ""
+
     def look(self, single: bool | None, known: str = "") -> tuple[bool, list[SourceItem]] | None:
         """A HEAD for an object, a LIST a thousand objects for a prefix. Raises SourceUnavailable."""
         if single is not False and self._path and not self._path.endswith("/"):

@@ -30,6 +30,11 @@ class FileSource:
         """The last name of the path."""
         return os.path.basename(self._path)
 
+    @property
+    def at(self) -> str:
+        """Nothing: its states have no names."""
+        return ""
+
     def look(self, single: bool | None, known: str = "") -> tuple[bool, list[SourceItem]] | None:
         """What is there now. Raises SourceUnavailable, BadPath."""
         try:

@@ -55,6 +55,11 @@ class WebSource:
         """The last name of the path."""
         return unquote(urlsplit(self._url).path.rpartition("/")[2])
 
+    @property
+    def at(self) -> str:
+        """Nothing: its states have no names."""
+        return ""
+
     def look(self, single: bool | None, known: str = "") -> tuple[bool, list[SourceItem]] | None:
         """One request without a body: HEAD, or where the server refuses that, a GET that is left at its head. Raises
         SourceUnavailable."""

@@ -17,7 +17,7 @@ DIFF_CAP = 256 * 1024
 """Bytes of a diff that are kept."""
 _MODES = {b"100644": "file", b"100755": "executable", b"120000": "link"}
 # What the user's or a hostile repository's configuration could make git do besides answering.
-_CALM = (
+CALM = (
     "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "-c", "diff.external=", "-c", "color.ui=false",
     "-c", "core.pager=cat", "-c", "diff.noprefix=false", "-c", "diff.mnemonicPrefix=false",
     "-c", "status.renames=false",
@@ -286,9 +286,9 @@ class Git:
     def _start(self, *words: str) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
-                ["git", *_CALM, *words],
+                ["git", *CALM, *words],
                 cwd=self.root,
-                env=_environment(),
+                env=environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL if words[0] == "diff" else subprocess.PIPE,
@@ -320,7 +320,7 @@ def _advice(said: str, root: str) -> str:
     return "git status"
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Ours without what would make git look at another repository, run other programs or speak another language."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     # a test or a service may keep its configuration apart; these name files only, and cannot redirect the repository
