@@ -77,7 +77,7 @@ class Setting:
 
     def dvc_s3(self) -> str:
         """The same peer with what it needs to speak S3."""
-        return self._tool(f"dvc-s3-{DVC}", f"dvc=={DVC}", f"dvc-s3=={DVC_S3}") + "/dvc"
+        return self.tool(f"dvc-s3-{DVC}", f"dvc=={DVC}", f"dvc-s3=={DVC_S3}") + "/dvc"
 
     def hf_xet(self) -> str:
         return self.tool(f"hf-xet-{HF_XET}", f"hf-xet=={HF_XET}") + "/python"
