@@ -1,4 +1,4 @@
-"""An application: classifies an image with the newest good model, and keeps itself on it."""
+"""An application: classifies an image with the newest good model that was published, and keeps itself on it."""
 
 import sys
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 from rote.client import Model
 
-model = Model(".rote/store", "digits", alias="prod", cache=".app-cache")
+model = Model("public", "digits", alias="prod", cache=".app-cache")
 model.refresh()
 session = onnxruntime.InferenceSession(model.path() / "model.onnx", providers=["CPUExecutionProvider"])
 image = np.asarray(Image.open(sys.argv[1]), dtype=np.float32).reshape(1, 64) / 255

@@ -64,7 +64,7 @@ def fresh(project: Path) -> None:
         shutil.copy(HERE / name, project)
     shutil.copytree(HERE / "src", project / "src", ignore=shutil.ignore_patterns("__pycache__"))
     (project / MARK).touch()
-    (project / ".gitignore").write_text(f"{MARK}\n.app-cache/\n__pycache__/\nbuild/\nmetrics.json\n")
+    (project / ".gitignore").write_text(f"{MARK}\n.app-cache/\n__pycache__/\nbuild/\nmetrics.json\npublic/\n")
     os.chdir(project)
 
 
@@ -82,14 +82,14 @@ def main(project: Path) -> None:
     sh("git add .", lines=0)
     sh("git commit -q -m 'The first 1,200 digits'", lines=0)
 
-    say("The pipeline: prepare, train, export to ONNX, evaluate with the application's runtime.")
+    say("The pipeline: check the data, prepare, train, export to ONNX, evaluate with the application's runtime.")
     sh("rote run")
 
-    say("The run passes its gates: it becomes version 1.0.0, and the alias prod points at it.")
+    say("The run passes its gates: it becomes version 1.0.0. The alias prod points at it, and it is published as plain files.")
     sh("rote release digits")
-    sh("rote promote digits@1.0.0 prod")
+    sh("rote promote digits@1.0.0 prod", lines=3)
 
-    say("An application of 15 lines fetches the model and classifies an image.")
+    say("An application of 15 lines fetches what was published, and classifies an image.")
     sh("python app.py data/digits/7/0007.png")
 
     say("Nothing changed, so nothing runs.")
@@ -101,7 +101,7 @@ def main(project: Path) -> None:
     sh("git commit -q -a -m 'All 1,797 digits'", lines=0)
     sh("rote run")
     sh("rote release digits --bump minor")
-    sh("rote promote digits@1.1.0 prod")
+    sh("rote promote digits@1.1.0 prod", lines=3)
     sh("python app.py data/digits/7/0007.png")
 
     say(
@@ -111,13 +111,20 @@ def main(project: Path) -> None:
     sh("rote release digits", lines=7, expect=1)
 
     say("Second thoughts about 1.1.0: a rollback takes the application back.")
-    sh("rote rollback digits")
+    sh("rote rollback digits", lines=3)
     sh("python app.py data/digits/7/0007.png")
 
     say("What is there now.")
     sh("rote models", lines=2)
     sh("rote runs --columns id,metrics.accuracy,params.train.epochs", lines=4)
     sh("rote store stats --quick")
+
+    say("What others get: plain files that any web server can hand out. The store is not needed for that, nor is rote.")
+    print(*(f"  {path}" for path in sorted(Path("public").rglob("*")) if path.is_file()), sep="\n")
+
+    say("1.1.0 was right after all: it is promoted again, that is published, and the application updates itself.")
+    sh("rote promote digits@1.1.0 prod", lines=3)
+    sh("python app.py data/digits/7/0007.png")
     print(
         f"\nAll of it took {time.monotonic() - began:.0f} s. The project is yours to play with: cd {project}"
     )

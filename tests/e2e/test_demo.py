@@ -29,16 +29,33 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, str]:
 def test_the_application_follows_the_alias(demo: tuple[Place, str]) -> None:
     _, printed = demo
     said = [line.split()[-1] for line in printed.splitlines() if "shows a" in line]
-    assert said == ["1.0.0", "1.1.0", "1.0.0"]
+    assert said == ["1.0.0", "1.1.0", "1.0.0", "1.1.0"]
+
+
+def test_the_demo_ends_with_an_update_from_what_was_published(demo: tuple[Place, str]) -> None:
+    """Not from the store: that may be away."""
+    place, printed = demo
+    *_, promoted, published, _, app = [line for line in printed.splitlines() if line.startswith("  ")]
+    assert promoted.startswith("  prod points at digits@1.1.0, before at 1.0.0")
+    assert app.endswith("says digits 1.1.0")
+    (place.root / ".rote/store").rename(place.root / ".rote/away")
+    try:
+        told = subprocess.run(
+            [sys.executable, "app.py", "data/digits/3/0003.png"], cwd=place.root, env=place.environment(),
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    finally:
+        (place.root / ".rote/away").rename(place.root / ".rote/store")
+    assert "says digits 1.1.0" in told.stdout
 
 
 def test_only_what_must_run_again_runs(demo: tuple[Place, str]) -> None:
     place, _ = demo
     runs = [place.rote("show", f"last~{n}", "--json").json for n in (2, 1, 0)]
     outcomes = [{s["stage"]: s["outcome"] for s in run["stages"]} for run in runs]
-    assert outcomes[0] == dict.fromkeys(("prepare", "train", "export", "evaluate"), "done")
-    assert outcomes[1] == dict.fromkeys(("prepare", "train", "export", "evaluate"), "done")
-    assert outcomes[2] == {"prepare": "hit", "train": "done", "export": "done", "evaluate": "done"}
+    assert outcomes[0] == dict.fromkeys(("sound", "prepare", "train", "export", "evaluate"), "done")
+    assert outcomes[1] == dict.fromkeys(("sound", "prepare", "train", "export", "evaluate"), "done")
+    assert outcomes[2] == {"sound": "hit", "prepare": "hit", "train": "done", "export": "done", "evaluate": "done"}
 
 
 def test_nothing_to_do_is_said_and_makes_no_run(demo: tuple[Place, str]) -> None:
@@ -51,7 +68,7 @@ def test_the_bad_model_was_refused(demo: tuple[Place, str]) -> None:
     place, printed = demo
     assert "FAIL" in printed
     (model,) = place.rote("models", "--json").json
-    assert model["aliases"] == {"prod": "1.0.0"}
+    assert model["aliases"] == {"prod": "1.1.0"}
     assert (model["versions"], model["newest"]) == (2, "1.1.0")
 
 
