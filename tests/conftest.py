@@ -16,9 +16,21 @@ sys.path.insert(0, str(Path(__file__).parent))
 from hypothesis import settings
 from place import Place
 
-from servers.fixtures import apache, azurite, leave_out, moto, nginx, rgw, s3rver, say_left_out, sshd, strace
+from servers.fixtures import (
+    apache,
+    azurite,
+    chromium,
+    leave_out,
+    moto,
+    nginx,
+    rgw,
+    s3rver,
+    say_left_out,
+    sshd,
+    strace,
+)
 
-__all__ = ["apache", "azurite", "moto", "nginx", "rgw", "s3rver", "sshd", "strace"]
+__all__ = ["apache", "azurite", "chromium", "moto", "nginx", "rgw", "s3rver", "sshd", "strace"]
 
 # A shell starts what it puts in the background with SIGINT ignored, and so would every process of the tests be.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

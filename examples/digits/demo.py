@@ -82,10 +82,14 @@ def main(project: Path) -> None:
     sh("git add .", lines=0)
     sh("git commit -q -m 'The first 1,200 digits'", lines=0)
 
-    say("The pipeline: check the data, prepare, train, export to ONNX, evaluate with the application's runtime.")
+    say(
+        "The pipeline: check the data, prepare, train, export to ONNX, evaluate with the application's runtime."
+    )
     sh("rote run")
 
-    say("The run passes its gates: it becomes version 1.0.0. The alias prod points at it, and it is published as plain files.")
+    say(
+        "The run passes its gates: it becomes version 1.0.0. The alias prod points at it, and it is published as plain files."
+    )
     sh("rote release digits")
     sh("rote promote digits@1.0.0 prod", lines=3)
 
@@ -119,10 +123,14 @@ def main(project: Path) -> None:
     sh("rote runs --columns id,metrics.accuracy,params.train.epochs", lines=4)
     sh("rote store stats --quick")
 
-    say("What others get: plain files that any web server can hand out. The store is not needed for that, nor is rote.")
+    say(
+        "What others get: plain files that any web server can hand out. The store is not needed for that, nor is rote."
+    )
     print(*(f"  {path}" for path in sorted(Path("public").rglob("*")) if path.is_file()), sep="\n")
 
-    say("1.1.0 was right after all: it is promoted again, that is published, and the application updates itself.")
+    say(
+        "1.1.0 was right after all: it is promoted again, that is published, and the application updates itself."
+    )
     sh("rote promote digits@1.1.0 prod", lines=3)
     sh("python app.py data/digits/7/0007.png")
     print(

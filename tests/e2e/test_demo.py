@@ -35,7 +35,7 @@ def test_the_application_follows_the_alias(demo: tuple[Place, str]) -> None:
 def test_the_demo_ends_with_an_update_from_what_was_published(demo: tuple[Place, str]) -> None:
     """Not from the store: that may be away."""
     place, printed = demo
-    *_, promoted, published, _, app = [line for line in printed.splitlines() if line.startswith("  ")]
+    *_, promoted, app = [line for line in printed.splitlines() if line.startswith("  ")]
     assert promoted.startswith("  prod points at digits@1.1.0, before at 1.0.0")
     assert app.endswith("says digits 1.1.0")
     (place.root / ".rote/store").rename(place.root / ".rote/away")
@@ -55,7 +55,13 @@ def test_only_what_must_run_again_runs(demo: tuple[Place, str]) -> None:
     outcomes = [{s["stage"]: s["outcome"] for s in run["stages"]} for run in runs]
     assert outcomes[0] == dict.fromkeys(("sound", "prepare", "train", "export", "evaluate"), "done")
     assert outcomes[1] == dict.fromkeys(("sound", "prepare", "train", "export", "evaluate"), "done")
-    assert outcomes[2] == {"sound": "hit", "prepare": "hit", "train": "done", "export": "done", "evaluate": "done"}
+    assert outcomes[2] == {
+        "sound": "hit",
+        "prepare": "hit",
+        "train": "done",
+        "export": "done",
+        "evaluate": "done",
+    }
 
 
 def test_nothing_to_do_is_said_and_makes_no_run(demo: tuple[Place, str]) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from servers import apache as apache_server
 from servers import azurite as azurite_server
+from servers import chromium as chromium_program
 from servers import moto as moto_server
 from servers import nginx as nginx_server
 from servers import rgw as rgw_server
@@ -28,6 +29,7 @@ from servers.sharing import shared
 
 DEBIAN = {
     "rgw": rgw_server, "nginx": nginx_server, "apache": apache_server, "sshd": sshd_server, "strace": strace_program,
+    "chromium": chromium_program,
 }  # fmt: skip
 """Fixture -> the module that knows its Debian packages."""
 
@@ -125,6 +127,19 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """An SSH server."""
     with shared(common(tmp_path_factory), "sshd", sshd_server.start) as told:
         yield told
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A browser, as Playwright drives one; each test makes itself a context."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # As root it has no sandbox; it must not ask the world for anything.
+        flags = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
+        browser = playwright.chromium.launch(executable_path=chromium_program.program(), args=flags)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,299 @@
+"""The example page, in a real browser: it runs a published model by itself, and follows what is published."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import blake3
+import numpy as np
+import onnxruntime
+import pytest
+from apps import Published, always, seeded
+from place import Place
+from playwright.sync_api import expect
+
+from servers.packages import folder as package
+
+PAGE = Path(__file__).parents[2] / "examples" / "apps" / "page"
+RUNTIME = ("onnxruntime-web", "1.30.0")
+WAIT = 60_000.0
+"""Milliseconds that the page may take for anything."""
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Hands out a folder, to pages of other hosts as well; what stands in `instead` is sent in place of a file."""
+
+    protocol_version = "HTTP/1.1"
+    extensions_map = {  # noqa: RUF012  # as the class it comes from has it
+        "": "application/octet-stream", ".html": "text/html", ".css": "text/css", ".js": "text/javascript",
+        ".mjs": "text/javascript", ".wasm": "application/wasm",
+    }  # fmt: skip
+
+    def __init__(self, *args: Any, host: Host, **rest: Any) -> None:
+        self.host = host
+        super().__init__(*args, **rest)
+
+    def do_GET(self) -> None:
+        self.host.asked.append(self.path)
+        body = self.host.instead.get(self.path)
+        if body is None:
+            return super().do_GET()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        return None
+
+    def end_headers(self) -> None:
+        self.send_header("Access-Control-Allow-Origin", "*")
+        super().end_headers()
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+class Host:
+    """A web server over a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.instead: dict[str, bytes] = {}
+        self.asked: list[str] = []
+        handler = partial(Handler, host=self, directory=str(folder))
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.url = f"http://localhost:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Site:
+    """The page, laid out as its README says, on one host, and what is published on another."""
+
+    def __init__(self, folder: Path, published: Published, browser: Any) -> None:
+        self.published = published
+        self.release = Host(published.folder)
+        shutil.copytree(PAGE, folder)
+        runtime = package(*RUNTIME) / "dist"
+        (folder / "vendor").mkdir()
+        for file in (
+            runtime / "ort.wasm.min.mjs",
+            *runtime.glob("ort-wasm-simd-threaded.m*"),
+            runtime / "ort-wasm-simd-threaded.wasm",
+        ):
+            shutil.copy(file, folder / "vendor")
+        self.index = folder / "index.html"
+        self.configure()
+        self.host = Host(folder)
+        self.context = browser.new_context(viewport={"width": 900, "height": 700})
+        self.errors: list[str] = []
+        self.page = self.open()
+
+    def configure(self, keys: str = "", every: str = "0.2") -> None:
+        text = (PAGE / "index.html").read_text()
+        for was, now in (
+            ('data-from="."', f'data-from="{self.release.url}"'),
+            ('data-every="300"', f'data-every="{every}"'),
+            ('data-keys=""', f'data-keys="{keys}"'),
+        ):
+            assert was in text
+            text = text.replace(was, now)
+        self.index.write_text(text)
+
+    def open(self) -> Any:
+        page = self.context.new_page()
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on(
+            "console", lambda said: self.errors.append(said.text) if "Content Security" in said.text else None
+        )
+        page.goto(f"{self.host.url}/index.html")
+        return page
+
+    def answers(self, version: str) -> None:
+        """Wait until this version has answered."""
+        expect(self.page.locator("#by")).to_have_text(version, timeout=WAIT)
+
+    def says(self, text: str) -> str:
+        """Wait until the page's last line has this in it."""
+        expect(self.page.locator("#status")).to_contain_text(text, timeout=WAIT)
+        return str(self.page.inner_text("#status"))
+
+    def sends(self, instead: dict[str, bytes], text: str) -> str:
+        """Send this in place of what is published: then the page says so, as soon as it is opened."""
+        self.release.instead = instead
+        self.page.reload()
+        return self.says(text)
+
+    def close(self) -> None:
+        self.context.close()
+        self.host.close()
+        self.release.close()
+
+
+@pytest.fixture
+def published(place: Place) -> Published:
+    found = Published(place)
+    found.release("1.0.0", seeded(1))
+    return found
+
+
+@pytest.fixture
+def site(published: Published, tmp_path: Path, chromium: Any) -> Iterator[Site]:
+    found = Site(tmp_path / "site", published, chromium)
+    yield found
+    found.close()
+    assert found.errors == []
+
+
+CHANNEL = "/models/digits/aliases/prod"
+
+
+def test_the_page_answers_as_the_model_does_and_follows_it(site: Site) -> None:
+    page = site.page
+    site.answers("1.0.0")
+    box = page.locator("#board").bounding_box()
+    for x, y in ((3, 1), (4, 1), (4, 2), (4, 5), (0, 0), (7, 7)):
+        page.mouse.move(box["x"] + (x + 0.5) * box["width"] / 8, box["y"] + (y + 0.5) * box["height"] / 8)
+        page.mouse.down()
+        page.mouse.up()
+    check(site, seeded(1))
+    site.published.release("1.1.0", seeded(2))
+    site.answers("1.1.0")
+    check(site, seeded(2))
+    assert "up to date" in site.says("up to date")
+    site.published.rollback()
+    site.answers("1.0.0")
+    check(site, seeded(1))
+    page.click("#clear")
+    expect(page.locator("#digit")).to_have_text("–", timeout=WAIT)
+    assert not [path for path in site.host.asked if "models/" in path], (
+        "all of the model came from where it was published"
+    )
+
+
+def check(site: Site, model: bytes) -> None:
+    """What the page shows is what the same model says of the same drawing elsewhere."""
+    drawn = site.page.evaluate(
+        "Array.from(document.querySelectorAll('#board b'), (b) => Number(b.style.opacity))"
+    )
+    assert sum(drawn) > 6
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    (expected,) = session.run(["probability"], {"image": np.array([drawn], dtype=np.float32)})
+    expect(site.page.locator("#digit")).to_have_text(str(expected[0].argmax()), timeout=WAIT)
+    expect(site.page.locator("#bars output")).to_have_text(
+        [f"{value:.3f}" for value in expected[0]], timeout=WAIT
+    )
+
+
+def test_nothing_that_was_tampered_with_is_used(site: Site) -> None:
+    site.answers("1.0.0")
+    before = (site.published.folder / CHANNEL[1:]).read_bytes()
+    model = "/models/digits/published/1.1.0/build/model.onnx"
+    if not (site.published.folder / "models/digits/published/1.0.0/build/model.onnx").exists():
+        model = "/models/digits/published/1.1.0/model.onnx"
+    site.release.instead[model] = always(7)
+    site.published.release("1.1.0", always(3))
+    assert "going on with 1.0.0" in site.says("is not what the manifest names")
+    site.sends({model: always(3) + b"x" * 1000}, "is longer than it may be")
+    manifest = "/models/digits/published/1.1.0/rote-manifest.json"
+    other = (site.published.folder / manifest[1:]).read_bytes().replace(b"1.1.0", b"1.0.0")
+    site.sends({manifest: other}, "the manifest is not what the channel names")
+    site.sends({CHANNEL: before}, "an older state (1, after 2) is shown")
+    site.sends({CHANNEL: before[:-10] + b"000000000\n"}, "the channel is damaged")
+    site.sends({CHANNEL: b"x" * 5000}, "is longer than it may be")
+    site.sends({CHANNEL: forged(before, seq=9, model="other")}, "the channel of another model")
+    site.sends({CHANNEL: forged(before, seq=2)}, "move 2 says something else now")
+    site.answers("1.0.0")
+    site.sends({}, "up to date")
+    site.answers("1.1.0")
+
+
+def forged(document: bytes, **changes: object) -> bytes:
+    """The document with other content, and a check line that fits."""
+    content = json.loads(document.split(b"\n")[0]) | changes
+    text = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    return text + b"\nblake3:" + blake3.blake3(text).hexdigest().encode() + b"\n"
+
+
+def test_offline_and_after_a_restart_the_page_goes_on(site: Site) -> None:
+    site.answers("1.0.0")
+    site.page.close()
+    site.release.instead = {CHANNEL: b""}
+    site.release.asked.clear()
+    site.page = site.open()
+    site.answers("1.0.0")
+    assert "going on with 1.0.0" in site.says("the channel is damaged")
+    assert set(site.release.asked) == {CHANNEL}, "what was there already was not asked for"
+
+
+def test_without_any_model_the_page_says_so(site: Site) -> None:
+    site.page.close()
+    site.context.clear_cookies()
+    site.index.write_text(site.index.read_text().replace('data-model="digits"', 'data-model="letters"'))
+    site.page = site.open()
+    site.says("there is no model yet: models/letters/aliases/prod: 404")
+
+
+def test_a_signed_channel(site: Site) -> None:
+    """Written by another signer than ours: any Ed25519 will do."""
+    from base64 import b64encode
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    site.answers("1.0.0")
+    site.page.close()
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes_raw()
+    site.configure(keys="ed25519:" + b64encode(public).decode())
+    site.page = site.open()
+    site.says("signed by nobody whom this page trusts")
+    plain = json.loads((site.published.folder / CHANNEL[1:]).read_bytes().split(b"\n")[0])
+    plain |= {"why": 'because of "ünïcode"\t', "seq": 2}
+    said = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    signature = {
+        "key": blake3.blake3(public).hexdigest()[:16],
+        "signature": b64encode(key.sign(said)).decode(),
+    }
+    whole = json.dumps(
+        plain | {"signatures": [signature]}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    ).encode()
+    site.release.instead = {CHANNEL: whole + b"\nblake3:" + blake3.blake3(whole).hexdigest().encode() + b"\n"}
+    site.says("up to date")
+    other = whole.replace(b"because", b"Because")
+    site.release.instead = {CHANNEL: other + b"\nblake3:" + blake3.blake3(other).hexdigest().encode() + b"\n"}
+    site.says("signed by nobody whom this page trusts")
+
+
+LENGTHS = [0, 1, 63, 64, 65, 1023, 1024, 1025, 2047, 2048, 2049, 3072, 4097, 7168, 31_744, 102_400]
+
+
+def test_the_digest_that_the_page_computes_is_blake3(site: Site) -> None:
+    found = site.page.evaluate(
+        "async (lengths) => { const { blake3 } = await import('./blake3.js');"
+        " return lengths.map((n) => blake3(Uint8Array.from({ length: n }, (_, i) => i % 251))); }",
+        LENGTHS,
+    )
+    assert found == [blake3.blake3(bytes(i % 251 for i in range(n))).hexdigest() for n in LENGTHS]
+
+
+def test_what_the_readme_says_to_copy_is_enough(tmp_path: Path) -> None:
+    """The commands of the README that need no network, as they stand there."""
+    readme = (PAGE.parent / "README.md").read_text()
+    block = readme.split("```\n")[1].split("```")[0].replace("../../demo/public", str(tmp_path / "public"))
+    (tmp_path / "public" / "models").mkdir(parents=True)
+    (tmp_path / "node_modules").symlink_to(package(*RUNTIME).parent)
+    (tmp_path / "page").symlink_to(PAGE)
+    lines = [line.partition(" #")[0] for line in block.splitlines() if not line.startswith(("npm", "python"))]
+    subprocess.run("set -e\n" + "\n".join(lines), shell=True, cwd=tmp_path, check=True)
+    there = {path.relative_to(tmp_path / "site").as_posix() for path in (tmp_path / "site").rglob("*")}
+    assert {"index.html", "page.js", "follow.js", "blake3.js", "page.css", "models", "vendor/ort.wasm.min.mjs",
+            "vendor/ort-wasm-simd-threaded.wasm", "vendor/ort-wasm-simd-threaded.mjs"} <= there  # fmt: skip
