@@ -20,8 +20,8 @@ SRC = ROOT / "src"
 BEGIN = ("rote", "rote.client")
 """What an application imports by name."""
 NOT = (
-    "rote.project", "rote.founded", "rote.checkmark", "rote.reaching", "rote.releases", "rote.verification", "rote.verifying",
-    "rote.config", "rote.wiring", "rote.stores.shares",
+    "rote.project", "rote.founded", "rote.checkmark", "rote.reaching", "rote.releases", "rote.verification",
+    "rote.verifying", "rote.config", "rote.wiring", "rote.stores.shares",
 )  # fmt: skip
 """What `rote` itself offers to projects, and file shares: not for devices."""
 PYPROJECT = """\

@@ -414,6 +414,34 @@ class TestReplayed:
             model.refresh()
 
 
+class TestOffline:
+    def test_nothing_is_asked_of_anybody(self, bench, follow, monkeypatch):
+        with pytest.raises(StoreUnavailable, match="this application is offline"):
+            follow(offline=True).path()
+        follow().path()
+        bench.ship(TWO)
+        asleep = follow(offline=True)
+        monkeypatch.setenv("ROTE_OFFLINE", "1")
+        for model in (asleep, follow()):
+            assert not model.refresh()
+            assert served(model) == ONE["m"]
+            assert not model.stale
+        assert bench.target.journal == []
+        monkeypatch.setenv("ROTE_OFFLINE", "0")
+        assert follow().refresh()
+
+    def test_a_cache_of_before_serves_and_is_noted(self, bench, follow, tmp_path):
+        model = follow()
+        model.path()
+        (tmp_path / "c" / "seen").unlink()
+        before = os.stat(tmp_path / "c" / "current").st_mtime_ns
+        assert not follow().refresh()
+        assert os.stat(tmp_path / "c" / "current").st_mtime_ns == before
+        bench.target.reset()
+        assert not follow().refresh()
+        assert bench.target.journal == [("head", CHANNEL)]
+
+
 class TestExpired:
     @pytest.fixture
     def expiring(self, bench):

@@ -46,6 +46,7 @@ class Model:
         check: Check | None = None,
         check_timeout: float = 60.0,
         failures: int = 3,
+        offline: bool = False,
     ) -> None:
         """`store_url` is where the model is: a folder's path, `s3://…`, `https://…`, `github:owner/repo`, … (or a store
         that is open); `cache` a folder for this model and alias alone (default: below the user's cache folder).
@@ -53,7 +54,8 @@ class Model:
         `keys`: public keys, one of which must have signed what is followed. `check`: a function at the top of a module,
         or a command line, that is given the folder of a new version in a process of its own, at most `check_timeout`
         seconds long, before it is put in use; False, an exception or another exit code than 0 keep it from being used.
-        After so many `failures` a version is left alone. Raises BadName, UsageError.
+        After so many `failures` a version is left alone. `offline`, or the variable `ROTE_OFFLINE`: nothing is asked of
+        anybody, only what is here is served. Raises BadName, UsageError.
         """
         from rote import channels  # light import, see above
         from rote.client.updating import Updater  # as above
@@ -71,6 +73,7 @@ class Model:
         self._base = os.getcwd()
         self._origin: Origin | None = None
         self._cache = Cache(os.fspath(cache) if cache is not None else _default_cache(store_url, name, alias))
+        self._offline = offline or os.environ.get("ROTE_OFFLINE", "") not in ("", "0")
         self._lock = threading.RLock()
         self._verified: CurrentVersion | None = None
         self._allowed = failures
@@ -198,6 +201,8 @@ class Model:
         self._verified = here
         self.problem = None
         try:
+            if self._offline:
+                raise self._away()
             found = self._updater.look(here, self._sound_current)
         except RoteError as e:
             if here is None:
@@ -211,6 +216,14 @@ class Model:
         if problem is not None:
             self._tell(found.current, problem)
         return found.current
+
+    def _away(self) -> StoreUnavailable:
+        where = self._cache.folder
+        return StoreUnavailable(
+            "nothing is asked: this application is offline",
+            where=where,
+            next="unset ROTE_OFFLINE, or offline=False",
+        )
 
     def _tell(self, here: CurrentVersion, why: RoteError) -> None:
         self.problem = why

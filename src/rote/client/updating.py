@@ -106,10 +106,11 @@ class Updater:
             if sound is None:
                 raise old
             return Looked(sound, old)
-        if sound is not None and known is not None and self._is_settled(channel, known, sound):
+        trials = known[0].trials if known is not None else []
+        if sound is not None and self._is_settled(channel, trials, sound):
             if document is not None:
-                self._note(known, document, channel, origin)
-            return Looked(sound, self._kept_from(channel, known[0].trials, sound))
+                self._note(document, channel, origin)
+            return Looked(sound, self._kept_from(channel, trials, sound))
         return self._change(origin, channel, document, verified)
 
     def _etag(self, known: tuple[Seen, Channel] | None, origin: Origin) -> str | None:
@@ -141,12 +142,11 @@ class Updater:
             return None
         return _old(channel, known[1] if known else None, current, verdict, origin.url)
 
-    def _is_settled(self, channel: Channel, known: tuple[Seen, Channel], sound: CurrentVersion) -> bool:
-        """Whether there is nothing to do: the document is the one that was accepted, and what it names is in use, or
-        blocked."""
-        if channel.seq != known[1].seq or sound.seq != channel.seq:
+    def _is_settled(self, channel: Channel, trials: Sequence[Trial], sound: CurrentVersion) -> bool:
+        """Whether there is nothing to do: this move was reached, and what it names is in use, or blocked."""
+        if sound.seq != channel.seq:
             return False
-        return sound.snapshot == channel.snapshot.id or self._blocked(channel, known[0].trials) is not None
+        return sound.snapshot == channel.snapshot.id or self._blocked(channel, trials) is not None
 
     def _blocked(self, channel: Channel, trials: Sequence[Trial]) -> Trial | None:
         return accepting.blocking(trials, channel, self._allowed)
@@ -159,12 +159,12 @@ class Updater:
         blocked = self._blocked(channel, trials)
         return _unfit(channel, blocked, sound) if blocked else None
 
-    def _note(self, known: tuple[Seen, Channel], told: Told, channel: Channel, origin: Origin) -> None:
+    def _note(self, told: Told, channel: Channel, origin: Origin) -> None:
         """The document was read anew though nothing in it is: next time that is to be one request without a body."""
         try:
             with self._cache.locked():
                 now = self.known()
-                if now is not None and now[1].seq == channel.seq:
+                if now is None or now[1].seq == channel.seq:
                     self._cache.remember(self._seen(told, channel, now, origin))
         except (
             RoteError
