@@ -76,6 +76,7 @@ class Model:
         self._offline = offline or os.environ.get("ROTE_OFFLINE", "") not in ("", "0")
         self._lock = threading.RLock()
         self._verified: CurrentVersion | None = None
+        self._told = ""
         self._allowed = failures
         self._updater = Updater(
             self._cache,
@@ -215,6 +216,8 @@ class Model:
         problem = found.problem or self._updater.is_stale()
         if problem is not None:
             self._tell(found.current, problem)
+        else:
+            self._told = ""
         return found.current
 
     def _away(self) -> StoreUnavailable:
@@ -227,7 +230,10 @@ class Model:
 
     def _tell(self, here: CurrentVersion, why: RoteError) -> None:
         self.problem = why
-        _log.warning("%s@%s: %s; serving %s", self.name, self.alias, why, here.version)
+        text = f"{self.name}@{self.alias}: {why}; serving {here.version}"
+        if text != self._told:  # not the same at every look
+            _log.warning("%s", text)
+        self._told = text
 
     def _sound_current(self) -> CurrentVersion | None:
         """The version in use as the cache tells, if its files are what they should be."""
