@@ -241,6 +241,19 @@ def test_an_out_that_was_exchanged_between_two_stages(root):
     assert_broken(verify(root), "stages", "stage train read work as the snapshot")
 
 
+def test_data_and_environment_in_the_record_of_the_version(root):
+    def change(body):
+        body["data"][0]["snapshot"] = "ab" * 32
+
+    forge(root, "models/digits/versions/", change)
+    assert_broken(verify(root), "data", "the version says that data was the snapshot abababababab")
+
+
+def test_an_environment_that_was_altered(root):
+    forge(root, "models/digits/versions/", lambda body: body["environment"].update(python="3.13.0"))
+    assert_broken(verify(root), "environment", "another Python")
+
+
 def test_metrics_that_were_embellished(root):
     better = {"metrics.json": {"accuracy": 0.99}}
     forge(root, "models/digits/versions/", lambda body: body.update(metrics=better))
@@ -411,3 +424,59 @@ def test_a_stamp_that_the_version_does_not_tell(tmp_path):
 
     forge(root, "models/digits/versions/", change)
     assert_broken(verify(root), "files", "does not carry the stamp of digits@1.0.0")
+
+
+def test_a_published_folder(root, tmp_path, monkeypatch):
+    import rote
+
+    project(root, 5).models.publish("digits@1.0.0", str(tmp_path / "shop"))
+    there = tmp_path / "shop/models/digits/published/1.0.0"
+    assert (there / "rote-manifest.json").exists()
+    found = verify(root, str(there))
+    assert found.whole
+    assert (found.model, found.version) == ("digits", "1.0.0")
+    monkeypatch.chdir(tmp_path)
+    alone = rote.verify(str(there))
+    assert (alone.broken, told(alone, "files").state) == (None, "ok")
+    (there / "labels.txt").write_text("zero\ntwo\n")
+    assert_broken(rote.verify(str(there)), "files", "labels.txt is not what it was")
+    manifest = there / "rote-manifest.json"
+    whole = manifest.read_text()
+    manifest.write_text(whole.replace("labels.txt", "../../etc"))
+    with pytest.raises(rote.RoteError):
+        rote.verify(str(there))
+    manifest.write_text(whole.replace('"size":', '"size":1', 1))
+    assert_broken(rote.verify(str(there)), "files")
+    manifest.write_text("[" * 5000)
+    with pytest.raises(rote.RoteError, match="cannot be read"):
+        rote.verify(str(there))
+
+
+def test_the_command(root, tmp_path, monkeypatch, capsys):
+    from rote.cli import run as cli
+
+    monkeypatch.chdir(root)
+    assert cli(["verify", "digits@1.0.0"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in out if line[0] != " "][:-1] == [[name, "ok"] for name in links.CHAIN]
+    assert out[-1] == "digits@1.0.0: verified"
+    git(root, "checkout", "-q", "--orphan", "other")
+    shutil.rmtree(root / ".git/refs/heads", ignore_errors=True)
+    forge(root, "models/digits/versions/", lambda body: body.update(metrics={}))
+    assert cli(["verify", "digits@1.0.0"]) == 1
+    said = capsys.readouterr()
+    assert "metrics      BROKEN  the metrics of the version are not those of its run" in said.out
+    assert "files        not looked at" in said.out
+    assert "digits@1.0.0: the link metrics is broken" in said.err
+    assert cli(["verify", "digits@1.0.0", "--json"]) == 1
+    project(root, 5).models.fetch("digits@1.0.0", str(tmp_path / "got"))
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    assert cli(["verify", "got"]) == 0
+    out = capsys.readouterr().out
+    assert "data to metrics  open    not looked at: there is no project here" in out
+    assert cli(["verify", "got", "--strict"]) == 1
+    assert "not verified completely: data, code, environment, stages, metrics" in capsys.readouterr().err
+    assert cli(["verify", "digits@1.0.0"]) == 2
+    assert cli(["verify", "nothing"]) == 2
+    assert "no MODEL@VERSION" in capsys.readouterr().err

@@ -45,12 +45,14 @@ class DataLink:
         for made in evidence.stages:
             if made.inputs is None and made.outcome.key is not None:
                 look.open(f"what stage {made.name} read is not known")
-        for path, id in _recorded(evidence):
-            if pins is not None and path in pins and pins[path] != id:
+        for used in evidence.version.data:
+            pinned_as = pins.get(used.path, used.snapshot) if pins is not None else used.snapshot
+            if pinned_as != used.snapshot:
                 raise Broken(
-                    f"the version says that {path} was the snapshot {id[:12]}, and its commit pins {pins[path][:12]}"
+                    f"the version says that {used.path} was the snapshot {used.snapshot[:12]}, and its commit pins "
+                    f"{pinned_as[:12]}"
                 )
-            self._sound(look, path, id)
+            self._sound(look, used.path, used.snapshot)
 
     def _compare(self, evidence: Evidence, made: Made, path: str, id: SnapshotId) -> None:
         try:
@@ -224,7 +226,15 @@ def environment(evidence: Evidence, look: Looking) -> None:
                 )
         if made.inputs.image:
             look.ok(f"stage {made.name}: image {made.inputs.image[:30]}")
-    host = run.host
+    host, said = run.host, evidence.version.environment
+    if host is not None and said is not None:
+        for name, then, now in (
+            ("Python", said.python, host.python),
+            ("system", said.system, host.system),
+            ("packages", said.packages, host.packages),
+        ):
+            if then != now:
+                raise Broken(f"the version records another {name} than its run")
     if host is None:
         look.open("the run did not record its machine")
         return
@@ -253,11 +263,6 @@ def _pins(evidence: Evidence) -> Mapping[str, SnapshotId] | None:
         return {path: pointer.snapshot for path, pointer in evidence.was.pointers.items()}
     except RoteError:
         return None
-
-
-def _recorded(evidence: Evidence) -> list[tuple[str, SnapshotId]]:
-    """The data that the version itself names."""
-    return []
 
 
 def _commit(evidence: Evidence) -> str:
