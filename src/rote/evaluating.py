@@ -9,8 +9,9 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Collection, Mapping
-from contextlib import closing
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing, suppress
+from typing import TypeVar
 
 import msgspec
 
@@ -28,20 +29,24 @@ from rote.ports import Process
 from rote.record import Run, StageOutcome, Version
 from rote.results import LastResults
 from rote.snapshot import FILE, SnapshotRef
-from rote.stagework import Stagework
+from rote.stagekey import Inputs
+from rote.stagework import Done, Stagework
+from rote.watching import Findings
 from rote.wiring import Wiring
-
 
 _PREFIX = "rote-evaluate-"
 _OLD = 86_400.0
 """Seconds after which a folder was left by somebody who was killed."""
 
 
-class _Cannot(Exception):
+T = TypeVar("T")
+
+
+class Cannot(Exception):
     """The version cannot be evaluated as the run was; the text says why."""
 
 
-class _Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct, frozen=True):
     """Where stages are looked at: the working tree, or a folder that was laid."""
 
     wiring: Wiring
@@ -69,12 +74,12 @@ class Evaluating:
         if not plan.stages:
             return Evaluated()
         try:
-            return _Case(self._w, model, run, version, plan).evaluated()
-        except _Cannot as e:
+            return Case(self._w, model, run, version, plan).evaluated()
+        except Cannot as e:
             return Evaluated(problem=str(e))
 
 
-class _Case:
+class Case:
     """One version, evaluated as one run was."""
 
     def __init__(self, wiring: Wiring, model: Model, run: Run, version: Version, plan: Evaluation) -> None:
@@ -83,19 +88,20 @@ class _Case:
         self._run = run
         self._version = version
         self._plan = plan
-        self._outs = outs_of(run)
+        self.outs = outs_of(run)
+        self.given = plan.given
         self._own = self._outs_of_version()
 
     def evaluated(self) -> Evaluated:
-        here = self._place(self._w)
-        self._must_be_possible(here)
-        theirs = self._of_version()
-        unlike = self._unlike(here, still=True)
+        here = self.place(self._w)
+        self.must_be_possible(here)
+        theirs = self.of_version()
+        unlike = self.unlike(here, still=True)
         made = None if unlike else self._known(here, theirs)
         if made is None:
-            _sweep()
-            with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as folder:
-                made = self._elsewhere(os.path.realpath(folder), here, theirs, unlike)
+            name = f"{self._version.model}@{self._version.version}"
+            self._w.progress.say(f"evaluating {name} as run {self._run.id} was: {', '.join(here.stages)}")
+            made = self.elsewhere(here, unlike, lambda wiring: self._with(wiring, theirs))
         measured = self._plan.measured
         metrics = {p: m for each in made for p, m in each.metrics.items() if p in measured}
         outs = {p: ref for each in made for p, ref in each.outs.items() if p in measured}
@@ -104,31 +110,31 @@ class _Case:
         again = again or any(self._version.metrics.get(p) != m for p, m in metrics.items() if p not in own)
         return Evaluated(metrics=metrics, outs=outs, again=again)
 
-    def _place(self, wiring: Wiring, overrides: Collection[str] | None = None) -> _Place:
+    def place(self, wiring: Wiring, overrides: Collection[str] | None = None) -> Place:
         asked = self._run.overrides if overrides is None else overrides
         try:
             pipeline, work = Operating(wiring).seen(list(asked))
         except RoteError as e:
-            raise _Cannot(text_of(e)) from e
+            raise Cannot(text_of(e)) from e
         gone = [name for name in self._plan.stages if name not in pipeline.stages]
         if gone:
-            raise _Cannot(f"rote.yaml of that commit has no stage {gone[0]}")
-        return _Place(wiring, {name: pipeline.stages[name] for name in self._plan.stages}, work)
+            raise Cannot(f"rote.yaml of that commit has no stage {gone[0]}")
+        return Place(wiring, {name: pipeline.stages[name] for name in self._plan.stages}, work)
 
-    def _must_be_possible(self, place: _Place) -> None:
+    def must_be_possible(self, place: Place) -> None:
         for name, stage in place.stages.items():
             self._outcome(name)
             odd = "frozen" if stage.frozen else "one of DVC's" if stage.of_dvc else ""
             if stage.warm or any(out.persist or not out.cache for out in stage.outs):
                 odd = "one that goes on from what there was, or keeps its outs out of the store"
             if odd:
-                raise _Cannot(f"the stage {name} is {odd}")
+                raise Cannot(f"the stage {name} is {odd}")
 
     def _outcome(self, name: str) -> StageOutcome:
         for outcome in self._run.stages:
             if outcome.stage == name and outcome.key is not None:
                 return outcome
-        raise _Cannot(f"run {self._run.id} did not do the stage {name}")
+        raise Cannot(f"run {self._run.id} did not do the stage {name}")
 
     def _outs_of_version(self) -> dict[str, SnapshotRef]:
         """The outs of the run that made the version; none if it is gone."""
@@ -139,23 +145,23 @@ class _Case:
         except (Missing, BadName):
             return {}
 
-    def _of_version(self) -> dict[str, SnapshotRef]:
+    def of_version(self) -> dict[str, SnapshotRef]:
         """The deps that are files of the model, as the run that made the version left them; those that it did not make,
         or that are gone with it, are to be taken from the version's files."""
-        theirs = {path: self._own[path] for path in self._plan.given if path in self._own}
-        for path in self._plan.given - theirs.keys():
+        theirs = {path: self._own[path] for path in self.given if path in self._own}
+        for path in self.given - theirs.keys():
             if in_version(path, self._model.files) is None:
-                raise _Cannot(
+                raise Cannot(
                     f"the dep {shown(path)} holds more than files of the model; name each of those in `deps`"
                 )
         return theirs
 
     # ---- what is there already ---------------------------------------------------------------------------------
 
-    def _unlike(self, place: _Place, *, still: bool) -> str:
+    def unlike(self, place: Place, *, still: bool) -> str:
         """What of the stages is otherwise in this place than it was in the run, or nothing. With `still`, all that they
         were found to read is looked at; otherwise only the files among it, for a laid folder has fewer names in it."""
-        made = {path: ref.id for path, ref in self._outs.items()}
+        made = {path: ref.id for path, ref in self.outs.items()}
         for name, stage in place.stages.items():
             outcome = self._outcome(name)
             try:
@@ -174,9 +180,9 @@ class _Case:
                 return f"files that {name} read are not what they were in run {self._run.id}"
         return ""
 
-    def _known(self, place: _Place, theirs: Mapping[str, SnapshotRef]) -> list[_Made] | None:
+    def _known(self, place: Place, theirs: Mapping[str, SnapshotRef]) -> list[_Made] | None:
         """What all stages leave with the files of the version, if that is known."""
-        if self._plan.given - theirs.keys():
+        if self.given - theirs.keys():
             return None
         made, found = self._ids(place, theirs), []
         for stage in place.stages.values():
@@ -187,59 +193,61 @@ class _Case:
             made.update({path: ref.id for path, ref in left.outs.items()})
         return found
 
-    def _hit(self, place: _Place, stage: Stage, key: StageKey) -> _Made | None:
+    def _hit(self, place: Place, stage: Stage, key: StageKey) -> _Made | None:
         result = None if stage.always_changed else place.wiring.matching.find(key).result
         return _Made(result.outs, result.metrics) if result is not None else None
 
-    def _ids(self, place: _Place, theirs: Mapping[str, SnapshotRef]) -> dict[str, SnapshotId]:
+    def _ids(self, place: Place, theirs: Mapping[str, SnapshotRef]) -> dict[str, SnapshotId]:
         """What the outs are before any of these stages is done: those of the run, and the version's own."""
-        later = {out.path for stage in place.stages.values() for out in stage.outs} | self._plan.given
-        made = {path: ref.id for path, ref in self._outs.items() if path not in later}
+        later = {out.path for stage in place.stages.values() for out in stage.outs} | self.given
+        made = {path: ref.id for path, ref in self.outs.items() if path not in later}
         return made | {path: ref.id for path, ref in theirs.items()}
 
     # ---- elsewhere ---------------------------------------------------------------------------------------------
 
-    def _elsewhere(
-        self, root: str, here: _Place, theirs: Mapping[str, SnapshotRef], unlike: str
-    ) -> list[_Made]:
-        """Do the stages in a folder of their own."""
-        name = f"{self._version.model}@{self._version.version}"
-        self._w.progress.say(f"evaluating {name} as run {self._run.id} was: {', '.join(here.stages)}")
+    def elsewhere(self, here: Place, unlike: str, do: Callable[[Wiring], T]) -> T:
+        """Do something in a folder that is laid as the run was, with all that the stages read. `unlike` says what in
+        the working tree is no longer so. Raises Cannot, StoreError."""
+        _sweep()
         wiring = None
-        try:
-            wiring = self._laid(root, unlike)
-            self._bring_deps(wiring, here, copy=not unlike)
-            if unlike := self._unlike(self._place(wiring, ()), still=False):
-                raise _Cannot(unlike)
-            self._bring_model(wiring, theirs)
-            return self._done(self._place(wiring, ()), theirs)
-        except OSError as e:
-            raise _Cannot(f"{e.filename}: {e.strerror}") from e
-        except StoreError:
-            raise
-        except RoteError as e:
-            raise _Cannot(text_of(e)) from e
-        finally:
-            if wiring is not None:
-                wiring.close("rote release")
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as folder:
+            try:
+                wiring = self._laid(os.path.realpath(folder), unlike)
+                self._bring_deps(wiring, here, copy=not unlike)
+                if unlike := self.unlike(self.place(wiring, ()), still=False):
+                    raise Cannot(unlike)
+                return do(wiring)
+            except OSError as e:
+                raise Cannot(f"{e.filename}: {e.strerror}") from e
+            except StoreError:
+                raise
+            except RoteError as e:
+                raise Cannot(text_of(e)) from e
+            finally:
+                if wiring is not None:
+                    wiring.close("rote release")
+
+    def _with(self, wiring: Wiring, theirs: Mapping[str, SnapshotRef]) -> list[_Made]:
+        self.bring_model(wiring, theirs)
+        return self._done(self.place(wiring, ()), theirs)
 
     def _laid(self, root: str, unlike: str) -> Wiring:
         commit = self._run.commit
         if not unlike:
             wiring = workbench.tree(self._w, root)
         elif commit.id is None or commit.dirty:
-            raise _Cannot(f"{unlike}, and that was no clean commit")
+            raise Cannot(f"{unlike}, and that was no clean commit")
         else:
             wiring = workbench.commit(self._w, root, commit.id)
         return workbench.override(wiring, self._run.overrides)
 
-    def _bring_deps(self, wiring: Wiring, here: _Place, *, copy: bool) -> None:
+    def _bring_deps(self, wiring: Wiring, here: Place, *, copy: bool) -> None:
         """All that the stages read and that is not made by them: outs of the run, data, other files."""
         own = {out.path for stage in here.stages.values() for out in stage.outs}
         for dep in dict.fromkeys(dep for stage in here.stages.values() for dep in stage.deps):
             if dep in own:
                 continue
-            for path, ref in self._outs.items():
+            for path, ref in self.outs.items():
                 if path not in own and _meet(path, dep):
                     wiring.data.bring(path, ref)
             if wiring.workspace.kind(dep) is not None:
@@ -250,8 +258,8 @@ class _Case:
                 pinned = [path for path, _ in wiring.data.pointers() if _meet(path, dep)]
                 wiring.data.checkout(pinned)
 
-    def _bring_model(self, wiring: Wiring, theirs: Mapping[str, SnapshotRef]) -> None:
-        for path in sorted(self._plan.given):
+    def bring_model(self, wiring: Wiring, theirs: Mapping[str, SnapshotRef]) -> None:
+        for path in sorted(self.given):
             wiring.workspace.delete(path)
             if path in theirs:
                 wiring.data.bring(path, theirs[path])
@@ -273,9 +281,9 @@ class _Case:
             with open(place, "wb") as file:
                 file.writelines(self._w.snapshots.read(record, entry.path))
         if not found:
-            raise _Cannot(f"it has no file {shown(inside)}")
+            raise Cannot(f"it has no file {shown(inside)}")
 
-    def _done(self, place: _Place, theirs: Mapping[str, SnapshotRef]) -> list[_Made]:
+    def _done(self, place: Place, theirs: Mapping[str, SnapshotRef]) -> list[_Made]:
         wiring = place.wiring
         made, found = self._ids(place, theirs), []
         with closing(LocalExecutor()) as executor:
@@ -291,32 +299,16 @@ class _Case:
         return found
 
     def _executed(
-        self, place: _Place, stage: Stage, made: Mapping[str, SnapshotId], executor: LocalExecutor
+        self, place: Place, stage: Stage, made: Mapping[str, SnapshotId], executor: LocalExecutor
     ) -> _Made:
-        wiring, watching = place.wiring, Operating(place.wiring).watching()
+        wiring = place.wiring
         inputs = place.work.inputs(stage, made)
-        for folder in (stage.wdir, *(os.path.dirname(out.path) for out in stage.outs)):
-            os.makedirs(os.path.join(wiring.root, folder), exist_ok=True)
-        processes: list[Process] = []
-        watch = watching.begin(stage, {})
-        try:
-            left = place.work.execute(
-                stage, inputs, executor, log=lambda data: None, started=processes.append,
-                environment=watch.environment if watch else {}, cmd=watch.cmd if watch else None,
-            )  # fmt: skip
-            findings = watching.end(watch) if watch else None
-        except RoteError as e:
-            raise _Cannot(f"{stage.name}: {text_of(e)}") from e
-        finally:
-            for process in processes:
-                process.stop(0)
-            if watch:
-                watch.forget()
+        left, findings = ran(place, stage, inputs, executor)
         item = Item(
             stage=stage.name, key=inputs.key(), inputs=inputs, done=left,
-            found=findings.found if findings else None, replace=stage.always_changed,
+            found=findings.found, replace=stage.always_changed,
         )  # fmt: skip
-        if left.changed or (findings and findings.changed):
+        if left.changed or findings.changed:
             item.key = None
         committer = Committer(
             wiring.data, wiring.transactions, wiring.matching, clock=wiring.clock, run=self._run.id,
@@ -329,15 +321,36 @@ class _Case:
         return _Made(item.refs, left.metrics)
 
 
+def ran(place: Place, stage: Stage, inputs: Inputs, executor: LocalExecutor) -> tuple[Done, Findings]:
+    """Run a stage there; what it left, and what it was found to read. Raises Cannot."""
+    wiring, watching = place.wiring, Operating(place.wiring).watching()
+    for folder in (stage.wdir, *(os.path.dirname(out.path) for out in stage.outs)):
+        os.makedirs(os.path.join(wiring.root, folder), exist_ok=True)
+    processes: list[Process] = []
+    watch = watching.begin(stage, {})
+    try:
+        left = place.work.execute(
+            stage, inputs, executor, log=lambda data: None, started=processes.append,
+            environment=watch.environment if watch else {}, cmd=watch.cmd if watch else None,
+        )  # fmt: skip
+        return left, watching.end(watch) if watch else Findings()
+    except RoteError as e:
+        raise Cannot(f"{stage.name}: {text_of(e)}") from e
+    finally:
+        for process in processes:
+            process.stop(0)
+        if watch:
+            watch.forget()
+
+
 def _sweep() -> None:
     """Delete what was left by those who were killed."""
     with os.scandir(tempfile.gettempdir()) as entries:
         for entry in entries:
-            if (
-                entry.name.startswith(_PREFIX)
-                and time.time() - entry.stat(follow_symlinks=False).st_mtime > _OLD
-            ):
-                shutil.rmtree(entry.path, ignore_errors=True)
+            with suppress(OSError):  # somebody else deletes it as well
+                old = time.time() - entry.stat(follow_symlinks=False).st_mtime > _OLD
+                if entry.name.startswith(_PREFIX) and old:
+                    shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _meet(one: str, two: str) -> bool:

@@ -14,7 +14,7 @@ from rote.figures import AGAIN, RECORDED, Baseline, Figures, Undecided
 from rote.gatetext import HIGHEST, Best
 from rote.ids import RunId, shown
 from rote.pipeline import Model, PredictionsFile
-from rote.predictions import Predictions, Unusable, decode
+from rote.predictions import SECONDS, Predictions, Unusable, decode
 from rote.record import GateVerdict, Run, Version
 from rote.registry import Registry
 from rote.snapshot import FILE, SnapshotRef
@@ -37,8 +37,18 @@ class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
 
 Evaluate = Callable[[Model, Run, Version, Collection[str]], Evaluated]
 """Evaluates a version as a run was, for these outs."""
-Measure = Callable[[Model, Mapping[str, SnapshotRef]], Mapping[str, Sequence[float]]]
-"""Measures how many seconds calls take, of several versions of a model side by side: name -> its files."""
+
+
+class Timed(msgspec.Struct, frozen=True, kw_only=True):
+    """How many seconds calls took, of a run and of a version, measured in turn; or why they could not be."""
+
+    run: Sequence[float] = ()
+    version: Sequence[float] = ()
+    problem: str = ""
+
+
+Measure = Callable[[Model, Run, Version], Timed]
+"""Measures the calls of a run and of a version in turn."""
 
 
 class Judging:
@@ -89,6 +99,8 @@ class Judging:
         own = Baseline("the run", run.metrics, sizes=sizes() if needs.sizes else {})
         if needs.predictions:
             own = self._with_predictions(own, case, outs_of(run), "the run")
+        if needs.latency:
+            own = self._timed(own, case, needs.latency, found)
         return law.evaluate(
             gates,
             run.metrics,
@@ -126,6 +138,34 @@ class Judging:
             return baseline
         outs = found.outs if path in found.outs else self._outs(version)
         return self._with_predictions(baseline, case, outs, name)
+
+    def _timed(
+        self, own: Baseline, case: _Case, aliases: Collection[str], found: dict[str, Baseline]
+    ) -> Baseline:
+        """The run with its latency, and into `found` that of the versions. If they are compared, both are measured in
+        turn; otherwise it is what the evaluation of the run measured."""
+        seconds: list[float] = []
+        for number in sorted({case.holders[alias] for alias in aliases if alias in case.holders}):
+            timed = (
+                self._measure(case.model, case.run, case.versions[number])
+                if self._measure
+                else Timed(problem="nothing can be measured here")
+            )
+            found[number] = msgspec.structs.replace(
+                found[number], seconds=timed.version, no_seconds=timed.problem
+            )
+            seconds += timed.run
+            own = msgspec.structs.replace(own, no_seconds=timed.problem or own.no_seconds)
+        if seconds or own.no_seconds:
+            return msgspec.structs.replace(own, seconds=seconds)
+        if own.predictions is None:
+            own = self._with_predictions(own, case, outs_of(case.run), "the run")
+        if own.predictions is None:
+            return msgspec.structs.replace(own, no_seconds=own.no_predictions)
+        try:
+            return msgspec.structs.replace(own, seconds=own.predictions.numbers(SECONDS))
+        except Unusable as e:
+            return msgspec.structs.replace(own, no_seconds=str(e))
 
     def _outs(self, version: Version) -> Mapping[str, SnapshotRef]:
         """The outs of the run that made a version; none if that is gone."""

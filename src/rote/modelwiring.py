@@ -11,7 +11,7 @@ from rote.wiring import Wiring
 if TYPE_CHECKING:
     from rote.deleting import Deleting
     from rote.delivery import Delivery
-    from rote.judging import Evaluated, Judging
+    from rote.judging import Evaluated, Judging, Timed
     from rote.pipeline import Model
     from rote.pointer import Pointer
     from rote.provenance import Provenance
@@ -53,7 +53,15 @@ class ModelWiring:
         from rote.judging import Judging  # on demand
 
         w = self._w
-        return Judging(registry=w.registry, snapshots=w.snapshots, run=w.runs.get, evaluate=self._evaluated)
+        return Judging(
+            registry=w.registry, snapshots=w.snapshots, run=w.runs.get, evaluate=self._evaluated,
+            measure=self._timed,
+        )  # fmt: skip
+
+    def _timed(self, model: Model, run: Run, version: Version) -> Timed:
+        from rote.timing import Timing  # few gates compare latencies
+
+        return Timing(self._w).timed(model, run, version)
 
     def _evaluated(self, model: Model, run: Run, version: Version, wanted: Collection[str]) -> Evaluated:
         from rote.evaluating import Evaluating  # few gates compare with other versions

@@ -15,6 +15,8 @@ from rote.pipeline import PredictionsFile
 
 _WHOLE = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?")
 _MOST_COLUMNS = 1000
+SECONDS = "seconds"
+"""The column that says how long the call took."""
 
 
 class Unusable(Exception):

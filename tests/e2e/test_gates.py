@@ -274,3 +274,24 @@ models: {m: {files: [model], gates: [accuracy >= prod.accuracy]}}
     told = place.rote("release", "m", code=1)
     assert "0.7 is below 0.8" in told.out
     assert "evaluating" not in told.err
+
+
+def test_latency(project: Place) -> None:
+    timed = EVALUATE.replace("id,label,prediction\\n", "id,label,prediction,seconds\\n").replace(
+        "{answer}\\n", "{answer},{0.001 * (1 + int(row['id']) % 100) * limit}\\n"
+    )
+    gates(project, "latency(p95) <= 50 ms", "latency(max) > 70 ms", "latency(p50) <= latency(p50, of=prod)")
+    project.write("evaluate.py", timed)
+    changed(project, "0.25\n")
+    told = project.rote("release", "m", "--dry-run", code=1)
+    assert "measuring run" in told.err
+    own, most, compared = judged(project, code=1)
+    assert (own["passed"], most["passed"]) == (True, False)
+    assert (compared["value"], compared["threshold"]) == (pytest.approx(0.0125), pytest.approx(0.025))
+    gates(project, "latency(p95) <= 23 ms")
+    (alone,) = judged(project, code=1)
+    assert (alone["value"], alone["why"]) == (pytest.approx(0.02375), "0.02375 is above 0.023")
+    assert "measuring" not in project.rote("release", "m", "--dry-run", code=1).err
+    project.write("evaluate.py", EVALUATE)
+    changed(project, "0.25\n")
+    assert "has no column 'seconds'" in judged(project, code=1)[0]["why"]
