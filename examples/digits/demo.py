@@ -126,7 +126,7 @@ def main(project: Path) -> None:
     say(
         "What others get: plain files that any web server can hand out. The store is not needed for that, nor is rote."
     )
-    print(*(f"  {path}" for path in sorted(Path("public").rglob("*")) if path.is_file()), sep="\n")
+    print(*(f"  {path}" for path in sorted(Path("public/models").rglob("*")) if path.is_file()), sep="\n")
 
     say(
         "1.1.0 was right after all: it is promoted again, that is published, and the application updates itself."

@@ -129,9 +129,10 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         yield told
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A browser, as Playwright drives one; each test makes itself a context."""
+    """A browser, as Playwright drives one; each test makes itself a context. Not for longer than a module: as long as it
+    is there, nobody else in this thread can run an event loop."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
