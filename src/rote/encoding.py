@@ -41,8 +41,9 @@ def with_check(value: Any) -> bytes:
 
 
 def signed_part(data: bytes, where: str) -> bytes:
-    """What of a record is signed: its canonical JSON without the key `signatures`. Raises Corrupt if the record is
-    damaged, or its JSON not canonical (then a signature could mean something else than what is read)."""
+    """What of a channel document is signed: its canonical JSON without the key `signatures`, and without `txn` in
+    `snapshot`, which says where a store has it and not what it is. Raises Corrupt if the record is damaged, or its JSON
+    not canonical (then a signature could mean something else than what is read)."""
     body, mark, check = data.rpartition(_CHECK)
     if not mark or check != blake3(body).hexdigest().encode("ascii") + b"\n":
         raise _damaged(where)
@@ -53,6 +54,8 @@ def signed_part(data: bytes, where: str) -> bytes:
     if not isinstance(value, dict) or canonical(value) != body:
         raise Corrupt("this record is signed, but not in canonical form", where=where)
     value.pop("signatures", None)
+    if isinstance(value.get("snapshot"), dict):
+        value["snapshot"].pop("txn", None)
     return canonical(value)
 
 

@@ -164,3 +164,15 @@ def test_what_a_thousand_applications_cost(world: World) -> None:
     assert found["following"]["changed"] == 4
     assert "not a time" in world.rote("model", "budget", "m", "--every", "soon", code=2).err
     assert "--apps is 1 or more" in world.rote("model", "budget", "m", "--apps", "0", code=2).err
+
+
+def test_a_copied_or_collected_store_is_as_good_as_the_first(world: World, tmp_path: Path) -> None:
+    key = json.loads(world.rote("key", "create", "m", "--json").out)["public"]
+    world.configure(keys=f"['{key}']")
+    world.ship("one\n")
+    world.ship("two\n")
+    copy = str(tmp_path / "copy")
+    world.rote("copy", "--to", copy)
+    world.rote("gc", "--delete", "--grace-hours", "0", code=None)
+    for n, address in enumerate((copy, str(world.place.root / ".rote/store"))):
+        assert world.app(key, address=address, cache=f"cache{n}") == "True 1.0.1 ['weights'] two None"

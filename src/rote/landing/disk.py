@@ -34,7 +34,10 @@ def translated(where: str) -> Iterator[None]:
                 "no space is left", where=place, safe="what was in use before is untouched"
             ) from e
         raise CannotLand(
-            f"cannot be used: {e.strerror or e}", where=place, safe="what was in use before is untouched"
+            f"cannot be used: {e.strerror or e}",
+            where=place,
+            safe="what was in use before is untouched",
+            next="choose a folder that this user may write, or change who may write there",
         ) from e
 
 
