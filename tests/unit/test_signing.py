@@ -135,7 +135,7 @@ def test_every_bit_of_a_signed_document_counts(bench):
     bench.release(ONE, promote="prod")
     body = bench.document().rpartition(b"\nblake3:")[0]
     refused = 0
-    for at in range(0, len(body), 3):
+    for at in range(len(body)):
         changed = bytearray(body)
         changed[at] ^= 1
         try:
