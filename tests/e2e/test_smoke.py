@@ -213,6 +213,29 @@ def test_in_the_background(place: Place) -> None:
     assert "epochs: 1\n" in place.read(".rote/smoke/model.bin")
 
 
+def test_what_is_frozen_and_what_python_needs_is_there(place: Place) -> None:
+    place.write(".venv/pyvenv.cfg", "home = /usr\n")
+    place.write(".gitignore", ".rote\n.venv\n/made\n/out\n")
+    place.write("made", "by hand\n")
+    place.write(
+        "rote.yaml",
+        "stages:\n  old: {cmd: 'false', outs: [made], frozen: true}\n"
+        "  new: {cmd: test -e .venv/pyvenv.cfg && cp made out, deps: [made], outs: [out]}\n",
+    )
+    told = place.rote("run", "--smoke")
+    assert "old: frozen" in told.out
+    assert place.read(".rote/smoke/out") == "by hand\n"
+
+
+def test_two_at_once_one_after_the_other(place: Place) -> None:
+    """Both use one tree; the second finds what the first made."""
+    world(place)
+    both = [place.start("run", "--smoke") for _ in range(2)]
+    outs = [process.communicate(timeout=120)[0].decode() for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sorted("nothing to do" in out for out in outs) == [False, True]
+
+
 def refused(place: Place, pipeline: str, code: int = 2) -> str:
     place.write("rote.yaml", pipeline)
     return place.rote("run", "--smoke", code=code).err
