@@ -99,17 +99,17 @@ def test_every_run_and_its_log(old: Old) -> None:
 
 
 def test_every_version_and_alias(old: Old, tmp_path: Path) -> None:
-    (model,) = old.rote.models()
+    (model,) = old.rote.models.all()
     assert (model.name, model.aliases) == ("digits", old.expected["aliases"])
     for alias, moves in old.expected["moves"].items():
-        assert [[m.version, m.why] for m in old.rote.history("digits", alias)] == moves
+        assert [[m.version, m.why] for m in old.rote.models.history("digits", alias)] == moves
     for number, files in old.expected["versions"].items():
         to = tmp_path / number
-        old.rote.fetch(f"digits@{number}", str(to))
+        old.rote.models.fetch(f"digits@{number}", str(to))
         there = digests(content(to))
         del there[".rote-fetch"]  # what a later fetch goes by
         assert there == files
-    assert {v.version: v.params for v in old.rote.versions("digits")} == old.expected["parameters"]
+    assert {v.version: v.params for v in old.rote.models.versions("digits")} == old.expected["parameters"]
 
 
 @pytest.mark.parametrize("alias", ["prod", "next"])
@@ -129,8 +129,8 @@ def test_the_work_goes_on(old: Old) -> None:
     (old.root / "data/new.txt").write_text("new\n")
     old.rote.add(str(old.root / "data"))
     assert old.rote.run("train").ok
-    assert old.rote.release("digits").version.version == "1.1.1"
-    assert old.rote.promote("digits@1.1.1", "prod").seq == len(old.expected["moves"]["prod"]) + 1
+    assert old.rote.models.release("digits").version.version == "1.1.1"
+    assert old.rote.models.promote("digits@1.1.1", "prod").seq == len(old.expected["moves"]["prod"]) + 1
     now = in_force(FolderStore(str(old.root / ".rote/store")))
     assert before.items() <= now.items()
     assert old.rote.store_check(read_data=True).ok
