@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import threading
+import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -25,10 +26,12 @@ from rote.forges import address, tokens
 from rote.forges.github import GitHubHost
 from rote.forges.gitlab import GitLabHost
 from rote.publishing import Stored, content_of
+from rote.stores import address as stores
 from rote.stores.folder import FolderStore
 from rote.stores.retry import Patience
 from rote.targets.bucket import BucketHost
 from rote.testing.clock import StillClock
+from servers.fixtures import Bucket
 from servers.forge import told
 from servers.github import GitHub
 from servers.gitlab import GitLab
@@ -159,6 +162,29 @@ class TestOverHttp:
         again = Model(web.url, "digits", cache=tmp_path / "c", keys=bench.keys)
         assert served(again) == ONE["m"]
         assert isinstance(again.problem, StoreUnavailable)
+
+
+class TestAtABucket:
+    """A server with AWS's semantics; readers and writers have the same credentials there."""
+
+    @pytest.fixture
+    def place(self, moto: Bucket, monkeypatch):
+        for name, value in moto.env.items():
+            monkeypatch.setenv(name, value)
+        return moto.url("c" + uuid.uuid4().hex[:16])
+
+    def test_from_the_first_version_to_the_next(self, bench, place, tmp_path):
+        host = BucketHost(stores.at(place))
+        bench.release(ONE, promote="prod")
+        published(bench, host)
+        model = Model(place, "digits", cache=tmp_path / "c", keys=bench.keys)
+        assert served(model) == ONE["m"]
+        assert not model.refresh()
+        bench.release(TWO, promote="prod")
+        published(bench, host)
+        assert model.refresh()
+        assert served(model) == TWO["m"]
+        assert model.problem is None
 
 
 class Github:

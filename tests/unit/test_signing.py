@@ -291,3 +291,26 @@ def test_a_signature_stays_good_where_a_store_moves_its_objects(bench):
         other = msgspec.structs.replace(channel.snapshot, **change)
         with pytest.raises(Untrusted, match="not valid"):
             good(with_check(msgspec.structs.replace(channel, snapshot=other)), key.public)
+
+
+def test_whoever_reads_the_format_alone_can_verify(bench):
+    """docs/format.md, 10.8, with nothing of rote's: JSON of the standard library, Ed25519 of another package."""
+    import base64
+    import json
+
+    from blake3 import blake3
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    key = bench.ring.create("digits", "now")
+    bench.resign(keys=(key.public,), expires=7200.0)
+    bench.release(ONE)
+    bench.registry.promote("digits", "1.0.0", "prod", "größer – schöner 日本")
+    text, _, check = bench.document().decode().partition("\nblake3:")
+    assert check.strip() == blake3(text.encode()).hexdigest()
+    document = json.loads(text)
+    (signature,) = document.pop("signatures")
+    del document["snapshot"]["txn"]
+    message = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    public = base64.b64decode(key.public.removeprefix("ed25519:"))
+    assert signature["key"] == blake3(public).hexdigest()[:16]
+    Ed25519PublicKey.from_public_bytes(public).verify(base64.b64decode(signature["signature"]), message)
