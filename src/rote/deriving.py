@@ -30,7 +30,8 @@ class Ingredients(msgspec.Struct, frozen=True, kw_only=True):
 
     `names` are the top names of its files; `params` those that the stages behind the files depend on, by file; `code`
     is what these stages read that is no data, path -> digest; `commands` stage -> command lines; `around` the lock
-    files, images, variables and versions of Python that belong to stage keys. `unknown` says what cannot be known.
+    files, images, variables and versions of Python that belong to stage keys; `keys` the keys of the stages, which
+    cover all of this. `unknown` says what cannot be known.
     """
 
     names: frozenset[str] = frozenset()
@@ -40,6 +41,7 @@ class Ingredients(msgspec.Struct, frozen=True, kw_only=True):
     code: Mapping[str, str] = {}
     commands: Mapping[str, Sequence[str]] = {}
     around: Mapping[str, str] = {}
+    keys: Mapping[str, str] = {}
     unknown: Sequence[str] = ()
 
 
@@ -53,6 +55,8 @@ class Change(msgspec.Struct, frozen=True):
 def changes(old: Ingredients, new: Ingredients) -> list[Change]:
     """What differs, the weightiest first."""
     found = [Change(INTERFACE, text) for text in _interface(old, new)]
+    if old.keys and old.keys == new.keys:
+        return found  # then nothing else is another, whatever is still known of it
     found += [Change(CODE, text) for text in _mapping("the command of stage ", old.commands, new.commands)]
     found += [Change(CODE, text) for text in _mapping("", old.code, new.code)]
     for file, values in sorted(_by_file(old.params, new.params).items()):

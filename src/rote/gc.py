@@ -14,6 +14,8 @@ from rote.ids import Digest, SnapshotId, TxnId
 from rote.ingest import SnapshotWriter
 from rote.marking import OBJECTS, Look, Marker, RootSeen, owner
 from rote.ports import Clock, ObjectStore, Progress, Silence
+from rote.remarking import Remarking
+from rote.remarks import DELETE
 from rote.repacking import Repacked, Repacking
 from rote.retention import Rules, Standing, Verdict, decide, is_old
 from rote.rooted import rooted
@@ -88,6 +90,7 @@ class Garbage:
         pinned: frozenset[SnapshotId] = frozenset(),
         workers: int = WORKERS,
         progress: Progress | None = None,
+        by: str = "",
     ) -> None:
         self._store = store
         self._clock = clock
@@ -97,6 +100,7 @@ class Garbage:
         self._collector = Collector(store, self._marker, lambda: clock.token(8))
         self._repacking = Repacking(self._marker, snapshots, transactions, writer)
         self._trash = Trash(store)
+        self._remarks = Remarking(store, clock, by)
 
     def report(self, rules: Rules) -> GcReport:
         """What `collect` would do. Changes nothing. Raises Refused, Corrupt, TooNew, StoreUnavailable."""
@@ -118,6 +122,9 @@ class Garbage:
         emptied = {seen.key for seen in look.roots if seen.trash and self._trash.empty(seen, moment)}
         report.emptied = [going for going in report.emptied if going.key in emptied]
         judged = [seen for seen in look.roots if seen.key in plan.why]
+        for key in sorted(rules.forget_versions):
+            model, _, number = _version(key).partition("@")
+            self._remarks.say(model, number, DELETE, text="rote gc --forget-version")
         removed = {seen.key for seen in self._trash.put_all(judged, plan.why, moment)}
         report.going = [going for going in report.going if going.key in removed]
         self._guard_aliases(removed)

@@ -90,7 +90,7 @@ class Provenance:
             environment=environment,
             ingredients=Ingredients(
                 data=data, params=behind.params, code=code, commands=behind.commands, around=behind.around,
-                unknown=behind.unknown,
+                keys=behind.keys, unknown=behind.unknown,
             ),
         )  # fmt: skip
 
@@ -161,6 +161,7 @@ class _Behind:
         self.locks: dict[str, Digest] = {}
         self.images: set[str] = set()
         self.unknown: list[str] = []
+        self.keys: dict[str, str] = {}
         self._makers = {path: stage for stage in run.stages for path in stage.outs}
         wanted = list(self._makers_of(files)) or list(run.stages)
         met: set[str] = set()
@@ -181,9 +182,18 @@ class _Behind:
 
     def _add(self, stage: StageOutcome, result: Result | None) -> list[StageOutcome]:
         inputs = inputs_of(result) if result else None
+        self.keys[stage.stage] = (
+            stage.slot
+            or stage.key
+            or "".join(f"{path} {ref.id} " for path, ref in sorted(stage.outs.items()))
+        )
+        if stage.key is None:  # frozen: what it left is all that counts
+            self.outside.update((path, ref.id) for path, ref in stage.outs.items())
+            return []
         if result is None or inputs is None:
-            why = "its result is not in the store any more" if stage.key else "it has no result of its own"
-            self.unknown.append(f"what stage {stage.stage} was made of is not known: {why}")
+            self.unknown.append(
+                f"what stage {stage.stage} was made of is not known: its result is not in the store any more"
+            )
             return []
         self.commands[stage.stage] = (inputs.wdir, *inputs.cmd)
         for file, values in inputs.params.items():

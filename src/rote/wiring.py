@@ -246,6 +246,7 @@ class Wiring:
             writer=self.writer,
             pinned=self.pinned,
             progress=self.progress,
+            by=self.by,
         )
 
     @cached_property

@@ -72,3 +72,15 @@ def test_a_hostile_value_is_shown_on_one_line():
     new = other(params={"params.yaml": {"train.lr": "\x1b[31m\nred", "": {"seed": 1}}})
     (told,) = reasons(changes(ONE, new))
     assert told.isprintable()
+
+
+def test_equal_stage_keys_settle_what_is_not_known_any_more():
+    gone = other(
+        keys={"train": A}, code={}, params={}, commands={}, around={}, unknown=["its result is gone"]
+    )
+    assert changes(gone, other(keys={"train": A})) == []
+    assert part(changes(gone, other(keys={"train": B}))) == "minor"
+    assert (
+        part(changes(other(keys={"train": A}), other(keys={"train": A}, names=frozenset(), signature={})))
+        == "major"
+    )

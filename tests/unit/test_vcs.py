@@ -254,3 +254,34 @@ def test_a_broken_repository_is_told(repo: Path) -> None:
     (repo / ".git" / "index").write_bytes(b"junk")
     with pytest.raises(RoteError, match="git status failed"):
         Git(str(repo)).commit()
+
+
+def test_tags_in_the_order_they_were_made_with_the_commits_they_lead_to(repo: Path) -> None:
+    head = git(repo, "rev-parse", "HEAD")
+    git(repo, "tag", "m@v1.0.0")
+    git(repo, "tag", "-a", "-m", "words\nmore words", "m#prod#1")
+    git(repo, "tag", "-a", "-m", "of a tag", "nested", "m#prod#1")
+    git(repo, "tag", "of-a-tree", "HEAD^{tree}")
+    git(repo, "tag", "folder/m@v1.0.0")
+    found = {tag.name: tag for tag in Git(str(repo)).tags()}
+    assert set(found) == {"m@v1.0.0", "m#prod#1", "nested", "folder/m@v1.0.0"} or set(found) == {
+        "m@v1.0.0", "m#prod#1", "folder/m@v1.0.0",
+    }  # fmt: skip  # an older git peels a tag once
+    assert {tag.commit for tag in found.values()} == {head}
+    assert found["m@v1.0.0"].id == head
+    assert found["m#prod#1"].id == git(repo, "rev-parse", "m#prod#1")
+    assert Git(str(repo.parent)).tags() == []
+
+
+def test_what_changed_between_two_commits(repo: Path) -> None:
+    here = Git(str(repo))
+    before = git(repo, "rev-parse", "HEAD")
+    (repo / "deep").mkdir()
+    (repo / "deep" / "n\u00e4w").write_text("1")
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "two")
+    after = git(repo, "rev-parse", "HEAD")
+    assert here.changed(before, after) == ["deep/n\u00e4w"] == here.changed(after, before)
+    assert here.changed(after, after) == []
+    assert here.changed("0" * 40, after) is None
+    assert Git(str(repo / "deep")).changed(before, after) == ["n\u00e4w"]
