@@ -166,7 +166,7 @@ class Repository:
 
     def _resolved(self, rev: str | None) -> str | None:
         if self._clone is not None:
-            commit = self._clone.bring(rev, name=f"get-{os.getpid()}")
+            commit = self._clone.bring(rev)
             os.makedirs(self._root, exist_ok=True)
             return commit
         git = Git(self._root)

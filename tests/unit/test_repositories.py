@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,19 @@ def test_from_a_git_url(repo, bare, rev):
     old = rev not in (None, "main")
     assert content()["data/1.txt"] == ("line 1\n" if old else "line one\n")
     assert ("code/run.sh" in content()) is not old
+
+
+def test_several_at_once_share_a_clone(repo, bare):
+    revs = ["main", "side", "digits@v1.0.0", None] * 3
+
+    def one(number):
+        rote.get(bare, "train.txt", rev=revs[number], to=f"{number}.txt")
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(one, range(len(revs))))
+    found = content()
+    for number, rev in enumerate(revs):
+        assert found[f"{number}.txt"] == ("another recipe\n" if rev in (None, "main") else "a recipe\n")
 
 
 def test_a_git_url_whose_store_nobody_reaches(bare):
@@ -336,6 +350,17 @@ def test_a_branch_is_followed_from_a_git_url(repo, bare, app):
     git(repo, "push", "-q", bare, "main:side")
     assert app.update()[0].state == "changed"
     assert content()["train.txt"] == "another recipe\n"
+
+
+def test_a_branch_that_went_away(repo, bare, app):
+    app.import_path(bare, "train.txt", rev="side")
+    git(repo, "push", "-q", bare, ":side")
+    with pytest.raises(Missing, match="no revision"):
+        app.update()
+    assert content()["train.txt"] == "a recipe\n"
+    for rev in ("side", "0123abcd"):
+        with pytest.raises(Missing, match="no revision"):
+            rote.get(bare, "train.txt", rev=rev, to="x.txt")
 
 
 def test_the_store_named_by_hand_is_kept(repo, bare, app):

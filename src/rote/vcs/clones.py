@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 
+from rote.encoding import digest_of
 from rote.errors import Missing, RoteError, SourceUnavailable
 from rote.ids import shown
 from rote.redaction import redact
@@ -19,6 +21,11 @@ _ASKED = (
     "GIT_SSL_NO_VERIFY",
     "GIT_PROXY_COMMAND",
 )
+_COMMIT = re.compile("[0-9a-f]{4,64}")
+_ALL = "refs/rote-all"
+_TURNS = 50
+_TAKEN = ("cannot lock ref", "shallow file has changed", "shallow.lock", "Another git process")
+"""What git says when another process is at work in the same clone: then it is tried again."""
 _PROTOCOLS = "file:git:http:https:ssh"
 """What an address may make git do: none of these starts a program that the address names."""
 
@@ -30,9 +37,9 @@ class Clone:
         self.folder = folder
         self._url = url
 
-    def bring(self, rev: str | None, *, name: str) -> str:
+    def bring(self, rev: str | None) -> str:
         """Fetch what a revision (a branch, a tag, a commit; None: what the repository shows first) is now, and return
-        the commit's id. Only that commit is fetched, not its history. `name` is one of the caller's own.
+        the commit's id. Only that commit is fetched, not its history.
 
         Raises Missing, SourceUnavailable.
         """
@@ -41,30 +48,36 @@ class Clone:
         if not os.path.isdir(os.path.join(self.folder, ".git")):
             os.makedirs(self.folder, exist_ok=True)
             self._run("init", "--quiet", self.folder, cwd=os.path.dirname(self.folder))
-        mine = f"refs/rote/{name}"
+        # The ref stays, so that the next fetch brings only what is new.
+        mine = f"refs/rote/{digest_of((rev or '').encode())[:24]}"
         said = self._fetched("--depth=1", f"+{rev or 'HEAD'}:{mine}")
         if said is None:
             return Git(self.folder).resolve(mine)
         if rev is None or not self._answers():
             raise self._unreachable(said)
-        # An abbreviated commit, or a server that gives no single commits: all branches and tags, then.
-        said = self._fetched(f"+refs/heads/*:{mine}/heads/*", f"+refs/tags/*:{mine}/tags/*")
-        if said is not None:
-            raise self._unreachable(said)
-        for full in (f"{mine}/tags/{rev}", f"{mine}/heads/{rev}", rev):
+        if _COMMIT.fullmatch(rev):
+            # An abbreviated commit, or a server that gives no single commits: all branches and tags, then.
+            said = self._fetched("--prune", f"+refs/heads/*:{_ALL}/heads/*", f"+refs/tags/*:{_ALL}/tags/*")
+            if said is not None:
+                raise self._unreachable(said)
             try:
-                return Git(self.folder).resolve(full)
+                return Git(self.folder).resolve(rev)
             except Missing:
-                continue
+                pass  # said below, with the address
         raise Missing(f"there is no revision {shown(rev)} in {self._url}", next=f"git ls-remote {self._url}")
 
     def _fetched(self, *words: str) -> str | None:
         """None if it was; else what git said."""
-        try:
-            self._run("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *self._end(words))
-        except RoteError as e:
-            return e.what
-        return None
+        said = ""
+        for _ in range(_TURNS):
+            try:
+                self._run("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *self._end(words))
+                return None
+            except RoteError as e:
+                said = e.what
+                if not any(word in said for word in _TAKEN):
+                    break
+        return said
 
     def _end(self, words: tuple[str, ...]) -> list[str]:
         options = [word for word in words if word.startswith("--")]

@@ -228,12 +228,12 @@ def environment(evidence: Evidence, look: Looking) -> None:
             look.ok(f"stage {made.name}: image {made.inputs.image[:30]}")
     host, said = run.host, evidence.version.environment
     if host is not None and said is not None:
-        for name, then, now in (
+        for name, recorded, seen in (
             ("Python", said.python, host.python),
             ("system", said.system, host.system),
-            ("packages", said.packages, host.packages),
+            ("packages", str(said.packages), str(host.packages)),
         ):
-            if then != now:
+            if recorded != seen:
                 raise Broken(f"the version records another {name} than its run")
     if host is None:
         look.open("the run did not record its machine")
