@@ -15,7 +15,9 @@ import pytest
 from place import Place
 
 from rote import manifests
-from rote.encoding import digest_of
+from rote.client import Model
+from rote.encoding import digest_of, with_check
+from rote.errors import Untrusted
 from servers.fixtures import Bucket
 from servers.sharing import free_port
 
@@ -294,3 +296,30 @@ def test_a_hostile_version_is_no_path(released: Place, tmp_path: Path) -> None:
     for name in ("../x@1.0.0", "m@1.0.0/../..", "m@../x"):
         assert released.rote("publish", name, str(tmp_path / "site"), code=2).err
     assert not (tmp_path / "site").exists()
+
+
+def test_an_application_follows_a_target_and_trusts_only_the_key(released: Place, tmp_path: Path) -> None:
+    """Signed where it is published: the document there has a manifest, so that it is signed anew."""
+    key = released.rote("key", "create", "mine", "--json").json["public"]
+    site = tmp_path / "site"
+    released.write("rote.yaml", PIPELINE + f"    publish: ['{site}']\n    keys: ['{key}']\n")
+    released.rote("promote", "m@1.0.0", "prod")
+    model = Model(str(site), "m", alias="prod", cache=tmp_path / "cache", keys=[key])
+    assert (model.path() / "model.bin").read_bytes() == (released.root / "weights").read_bytes()
+    again(released, "--promote", "prod")
+    assert model.refresh()
+    assert (model.path() / "model.bin").read_bytes() == (released.root / "weights").read_bytes()
+    released.rote("rollback", "m")
+    assert model.refresh()
+    assert model.version == "1.0.0"
+    where = site / "models/m/aliases/prod"
+    forged = json.loads(where.read_bytes().rpartition(b"\nblake3:")[0]) | {"version": "1.0.1", "seq": 4}
+    where.chmod(0o644)
+    where.write_bytes(with_check(forged))
+    with pytest.raises(Untrusted):
+        model.refresh()
+    assert model.version == "1.0.0"
+    other = released.rote("key", "create", "other", "--json").json["public"]
+    told = released.rote("promote", "m@1.0.1", "prod", code=1, ROTE_KEYS=str(tmp_path / "no-keys"))
+    assert "secret is not on this machine" in told.err
+    assert other != key
