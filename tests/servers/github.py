@@ -95,6 +95,10 @@ class GitHub(Forge):
 
     # what a test plants and looks at
 
+    def commit(self, start: str) -> str:
+        """The commit that begins so."""
+        return next((c for c in self.commits if len(start) >= 7 and c.startswith(start)), "")
+
     def release(self, tag: str) -> dict[str, Any]:
         """The release of this tag."""
         return next(r for r in self.releases if r["tag_name"] == tag)
@@ -166,7 +170,7 @@ class GitHub(Forge):
                     else self._paged(request, release["assets"])
                 )
             case ["GET", "commits", ref]:
-                sha = self.tags.get(ref.removeprefix("tags/"), ref if ref in self.commits else "")
+                sha = self.tags.get(ref.removeprefix("tags/")) or self.commit(ref)
                 return told(200, self._commit(sha)) if sha else self._unknown_commit(ref)
         raise AssertionError(path)
 

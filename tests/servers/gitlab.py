@@ -112,9 +112,10 @@ class GitLab(Forge):
                     return told(404, {"message": "404 Tag Not Found"})
                 return told(200, {"name": tag, "commit": {"id": self.tags[tag]}})
             case ["GET", "repository", "commits", sha]:
-                if sha not in self.commits:
+                found = [c for c in self.commits if len(sha) >= 7 and c.startswith(sha)]
+                if not found:
                     return told(404, {"message": "404 Commit Not Found"})
-                return told(200, {"id": sha, "short_id": sha[:8], "title": "m"})
+                return told(200, {"id": found[0], "short_id": found[0][:8], "title": "m"})
             case ["GET", "packages"]:
                 return self._search(request)
             case ["GET", "packages", number, "package_files"]:

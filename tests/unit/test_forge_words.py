@@ -198,16 +198,19 @@ class TestTokens:
         assert "gh auth token" in tokens.hint(at, {"HOME": str(tmp_path)})
 
     @pytest.mark.parametrize(
-        "text",
-        ["github.com: {oauth_token: 'gho_secret", "a: b: gho_secret", "\x00gho_secret", "- 1", "1", ""],
+        "text", ["github.com: {oauth_token: 'gho_secret", "a: b: gho_secret", "\x00gho_secret"]
     )
     def test_a_broken_file_is_said_and_not_shown(self, tmp_path, text):
         self.hosts(tmp_path, text)
-        try:
-            assert self.find("github:o/r", tmp_path) is None
-        except UsageError as e:
-            assert "gho_secret" not in "\n".join(e.lines())
-            assert "hosts.yml" in str(e)
+        with pytest.raises(UsageError) as e:
+            self.find("github:o/r", tmp_path)
+        assert "gho_secret" not in "\n".join(e.value.lines())
+        assert "hosts.yml" in str(e.value)
+
+    @pytest.mark.parametrize("text", ["- 1", "1", "", "github.com: 1", "github.com: [gho_secret]"])
+    def test_a_file_that_says_something_else_has_no_token(self, tmp_path, text):
+        self.hosts(tmp_path, text)
+        assert self.find("github:o/r", tmp_path) is None
 
     @pytest.mark.parametrize("text", ["two words", "a\nb", "tökén", "a\x1b[31m", "a\x00"])
     def test_what_is_no_token_is_refused_and_not_shown(self, tmp_path, text):

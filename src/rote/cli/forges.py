@@ -99,7 +99,7 @@ def _download(kind: str, where: str, example: str) -> click.Command:
         brought = (
             f"{count(done.written, 'file')} written, {size(done.bytes)}"
             if done.written
-            else "all were here already"
+            else "all here already"
         )
         click.echo(f"{shown(done.tag)} is in {shown(done.to)}: {count(len(done.files), 'file')}, {brought}")
         if done.unverified:

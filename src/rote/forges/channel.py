@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping
 from typing import Protocol
 
-from rote.errors import Conflict, Corrupt, NotFound, Refused
+from rote.errors import Conflict, Corrupt, NotFound, Refused, StoreUnavailable
 from rote.forges import blocks
 from rote.forges.vendor import Answer
 from rote.hosting import CHANNEL_BYTES, Told
@@ -71,7 +71,7 @@ class ChannelPages:
         text = blocks.framed(model, alias, document)
         answer = self._pages.page(tag, {})
         if answer.status == 404:
-            if after is not None or not self._pages.make(tag, f"{model} {alias}", text):
+            if after is not None or not self._made(tag, f"{model} {alias}", text):
                 raise self._moved(tag)
         else:
             now = self._told(tag, answer)
@@ -84,6 +84,14 @@ class ChannelPages:
         if told is None or told.data != document:
             raise self._moved(tag)
         return told
+
+    def _made(self, tag: str, title: str, text: str) -> bool:
+        try:
+            return self._pages.make(tag, title, text)
+        except StoreUnavailable:
+            if self._pages.page(tag, {}).status != 200:
+                raise
+            return True  # the reply was lost, not the release; whose it is, is seen when it is read
 
     def _told(self, tag: str, answer: Answer) -> Told:
         data = blocks.found(self._pages.description(answer))

@@ -243,7 +243,11 @@ class GitHubHost:
                     f"GitHub gave the release {shown(found.tag_name)} for {shown(tag)}", where=self.url
                 )
             return found
-        return self._draft(tag) if self._talk.token else None
+        if self._talk.token:
+            return self._draft(tag)
+        # Whether it is the release that is missing, or the repository, or a token for it, only this tells.
+        self._ask("GET", f"{self._repo('releases')}?per_page=1")
+        return None
 
     def _draft(self, tag: str) -> _Release | None:
         """The oldest draft with this tag: it is not found by its tag, and there may be several."""

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from rote.errors import Conflict, Corrupt, Missing, Refused
+from rote.errors import Conflict, Corrupt, Missing, Refused, StoreUnavailable
 from rote.forges import naming
 from rote.forges.address import ForgeAddress
 from rote.forges.channel import ChannelPages
@@ -199,9 +199,18 @@ class GitLabHost:
                 "ref": marker.commit or self._branch(),
                 "assets": {"links": [self._link(release.tag, a.name) for a in self.packages.assets(package)]},
             }
-            answer = self._ask("POST", "releases", body=body, fine=(201, 409), repeat=False)
-            there = self._release_of(release.tag) if answer.status == 409 else self._decoded(answer)
+            there = self._released(release.tag, body)
         return self._told(release.tag, there, package)
+
+    def _released(self, tag: str, body: Mapping[str, object]) -> _Release | None:
+        try:
+            answer = self._ask("POST", "releases", body=body, fine=(201, 409), repeat=False)
+        except StoreUnavailable:
+            made = self._release_of(tag)  # the reply may have been lost, not the release
+            if made is None:
+                raise
+            return made
+        return self._release_of(tag) if answer.status == 409 else self._decoded(answer)
 
     def read(
         self, release: HostedRelease, asset: HostedAsset, start: int = 0, length: int | None = None
