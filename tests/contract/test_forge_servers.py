@@ -31,9 +31,9 @@ def test_pygithub_reads_what_we_publish_and_we_read_what_it_publishes(tmp_path: 
         Releases(server.address, token="ghp_writer").publish("v1.0.0", [model], notes="ours")
         auth = github.Auth.Token("ghp_writer")
         client = github.Github(base_url=f"{server.url}/api/v3", auth=auth, lazy=True, retry=0)
-        repository = client.get_repo("owner/repo", lazy=True)
+        repository = client.get_repo("owner/repo")
         release = repository.get_release("v1.0.0")
-        assert (release.title, release.body, release.draft) == ("v1.0.0", "ours", False)
+        assert (release.name, release.body, release.draft) == ("v1.0.0", "ours", False)
         assert {a.name: a.size for a in release.get_assets()}["model.bin"] == 5000
         theirs = repository.create_git_release("v2.0.0", "second", "theirs", draft=True)
         theirs.update_release("second", "theirs", draft=False, tag_name="v2.0.0")

@@ -186,7 +186,6 @@ def test_a_full_disk_leaves_the_folder_as_it_was(forge, place):
 
 def test_an_application_follows_a_release(forge, place, monkeypatch):
     """From a project's release to the files of an application that has no token."""
-    kind, repo = where(forge)
     (place.root / "train.py").write_text(
         "import random,sys,os\nos.makedirs('out',exist_ok=True)\nn=int(open('n').read())\n"
         "open('out/model.bin','wb').write(random.Random(1).randbytes(3_000_000)+b'%d'%n)\n"

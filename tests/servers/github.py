@@ -57,10 +57,11 @@ class GitHub(Forge):
             return told(404, {"message": "Not Found"})
         what = f"{request.method} {path}"
         body = None if request.file else request.body
-        for problem in openapi.github().request(
-            at, request.query, request.headers.get("content-type", ""), body
-        ):
-            self.wrong.append(f"{what}: {problem}")
+        kind = request.headers.get("content-type", "")
+        problems = openapi.github().request(at, request.query, kind, body)
+        self.wrong += [f"{what}: {problem}" for problem in problems]
+        if problems:
+            return told(422, {"message": "Invalid request", "documentation_url": DOCS})
         if not request.headers.get("user-agent"):
             self.wrong.append(f"{what}: GitHub refuses requests without a User-Agent")
         answer = self._refused(request) or self._done(request, path)
