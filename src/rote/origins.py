@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from rote import manifests, plainly, releasetags, targetnames
 from rote.clock import SystemClock
-from rote.errors import Corrupt, Missing, MissingExtra, NotFound
+from rote.errors import Corrupt, Missing, MissingExtra, NotFound, UsageError
 from rote.hosting import HostedRelease, ReleaseHost, Told
 from rote.ids import shown
 from rote.plainly import Brought
@@ -169,7 +169,7 @@ def at(address: str | ObjectStore, base: str = ".") -> Origin:
     UsageError, StoreUnavailable (no such folder), MissingExtra."""
     if not isinstance(address, str):
         return Origin(BucketHost(address, writes=False), address)
-    if targetnames.parsed(address).kind in targetnames.FORGES:
+    if _is_forge(address):
         # A forge's adapter loads what speaks to the web.
         from rote.forges import opening, talk
 
@@ -199,11 +199,21 @@ def canonical(address: str | ObjectStore, base: str = ".") -> str:
     """One spelling for each place. Raises UsageError."""
     if not isinstance(address, str):
         return address.url
-    if targetnames.parsed(address).kind in targetnames.FORGES:
+    if _is_forge(address):
         from rote.forges import address as forge  # as above
 
         return forge.parse(address).text
     return stores.canonical(address, base)
+
+
+def _is_forge(address: str) -> bool:
+    kind = targetnames.parsed(address).kind
+    if kind == targetnames.HUB:
+        raise UsageError(
+            "this rote does not follow models at hf: yet",
+            next="publish it in a folder, a bucket or at a forge as well",
+        )
+    return kind in targetnames.FORGES
 
 
 def _key(tag: str, name: str) -> str:

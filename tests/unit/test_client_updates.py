@@ -113,6 +113,15 @@ class TestAtATarget:
         assert served(model) == ONE["m"]
         assert bench.target.journal == [("head", CHANNEL), ("get", CHANNEL)]
 
+    @pytest.mark.parametrize(
+        "address", ["hf:owner/name", "gitlob:a/b", "ftp://x/y", " ", "github:x", "https://u:p@h/x"]
+    )
+    def test_where_no_model_can_be(self, address, tmp_path):
+        with pytest.raises(UsageError) as caught:
+            Model(address, "digits", cache=tmp_path / "c").path()
+        assert caught.value.next
+        assert ":p@" not in str(caught.value)
+
     def test_a_version_that_is_gone(self, bench, follow):
         model = follow()
         model.path()
