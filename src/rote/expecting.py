@@ -51,7 +51,8 @@ def look(check: Check) -> list[Verdict]:
     MissingExtra."""
     expected = [parse(e, At("rote.yaml", 0)) for e in check.expect]
     root = os.getcwd()
-    with Engine(memory=_number(MEMORY), threads=_number(THREADS)) as engine:
+    scratch = os.path.join(root, ".rote")
+    with Engine(memory=_number(MEMORY), threads=_number(THREADS), scratch=scratch) as engine:
         engine.open([find(root, table) for table in check.tables])
         return Asking(engine).judge(expected)
 

@@ -75,7 +75,7 @@ def test_a_failed_check_blocks_and_says_which_rows(data: Place) -> None:
     write(data, rows)
     told = data.rote("run", code=1)
     for line in (
-        "sound: failed: 3 of 5 expectations do not hold",
+        "sound: failed – 3 of 5 expectations do not hold",
         "  | null_rate(label) = 0: it is 0.0008333333333333334",
         "  |     row 17: id = 17, label = null",
         "  | unique(id): 1 row repeats what another has",
@@ -83,14 +83,14 @@ def test_a_failed_check_blocks_and_says_which_rows(data: Place) -> None:
         "  |     row 99: id = 5",
         "  | nothing is wider than 100: width is not all numbers: row 201 has '\\x1b[31m'",
     ):
-        assert line in told.err.splitlines(), told.err
+        assert line in told.out.splitlines(), told.out
     assert "train: blocked – needs sound" in told.out
-    assert "\x1b[31m" not in told.err + told.out
+    assert "\x1b[31m" not in told.out + told.out
     assert outcomes(data, "--keep-going", code=1) == {
         "prepare": "hit", "sound": "failed", "train": "blocked", "other": "hit",
     }  # fmt: skip
     assert outcomes(data, "train", code=1)["train"] == "blocked", "whoever asks for train asks for its check"
-    assert "only a finished run can be released" in data.rote("release", "m", code=1).err
+    assert "only a finished run can be released" in data.rote("release", "m", code=1).out
     write(data, ROWS)
     assert set(outcomes(data).values()) == {"hit"}, "the data is good again, and known"
 
@@ -111,12 +111,12 @@ def test_an_expectation_that_changes_runs_the_check_alone(data: Place) -> None:
 
 def test_what_cannot_be_asked_is_said_with_what_is_near(data: Place) -> None:
     data.write("rote.yaml", PIPELINE.replace("unique(id)", "unique(idd)"))
-    told = data.rote("run", code=1).err
+    told = data.rote("run", code=1).out
     assert "  | unique(idd): there is no column 'idd' (did you mean 'id'?)" in told
     data.write(
         "rote.yaml", PIPELINE.replace("width > 100", "width > (SELECT count(*) FROM read_text('rote.yaml'))")
     )
-    told = data.rote("run", code=1).err
+    told = data.rote("run", code=1).out
     assert "it reads 'rote.yaml', and a check reads what it names alone" in told
 
 
@@ -133,7 +133,7 @@ def test_a_command_checks_too(place: Place) -> None:
     assert outcomes(place) == {"words": "hit", "train": "hit"}
     place.write("data/x.txt", "good\nbad\n")
     told = place.rote("run", code=1)
-    assert "words: failed: exit code 3\n  | 2:bad" in told.err
+    assert "words: failed – exit code 3\n  | 2:bad" in told.out
     assert "train: blocked – needs words" in told.out
 
 
@@ -148,13 +148,28 @@ def test_many_checks_from_a_list_and_a_project_that_has_modules_of_these_names(p
     place.write("data/en.csv", "id\n1\n")
     place.write("data/de.csv", "id\n")
     told = place.rote("run", code=1)
-    assert "sound@de: failed: 1 of 1 expectations does not hold\n  | rows > 0: it is 0" in told.err
+    assert "sound@de: failed – 1 of 1 expectations does not hold\n  | rows > 0: it is 0" in told.out
     place.write("data/de.csv", "id\n1\n")
     assert outcomes(place) == {"sound@en": "hit", "sound@de": "done", "train": "done"}
 
 
 def test_without_duckdb_the_line_to_type_is_told(data: Place) -> None:
     data.write("away/duckdb.py", "raise ImportError('not installed')\n")
-    told = data.rote("run", code=1, PYTHONPATH=str(data.root / "away")).err
+    told = data.rote("run", code=1, PYTHONPATH=str(data.root / "away")).out
     assert "expectations are looked at by DuckDB, which is not installed" in told
     assert 'pip install "rote[checks]"' in told
+
+
+def test_a_check_that_is_killed_leaves_nothing_for_long(place: Place) -> None:
+    """It is in the middle of a query that takes for ever, and does not hear TERM there."""
+    place.write(
+        "rote.yaml",
+        "stages:\n  sound:\n    check: d.csv\n    timeout: 3s\n    expect:\n"
+        "      - sql: SELECT sum(a.id * b.id * c.id) FROM data a, data b, data c HAVING sum(a.id) < 0\n",
+    )
+    place.write("d.csv", "id\n" + "".join(f"{n}\n" for n in range(20_000)))
+    told = place.rote("run", code=1)
+    assert "it was not over after 3s, its timeout" in told.out
+    place.write("rote.yaml", "stages:\n  sound: {check: d.csv, expect: [rows = 20000]}\n")
+    place.rote("run")
+    assert [p.name for p in (place.root / ".rote").iterdir() if p.name.startswith("check-")] == []

@@ -7,6 +7,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import ModuleType
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from rote.expectations import CLASS, MACROS, quoted
 from rote.ids import nearest, shown
 from rote.tables.sources import Source, line_without_json
 
+_PREFIX: Final = "check-"
 ROW, FILE = "rote row", "rote file"
 """Columns besides the table's own: the number of the row, and its file."""
 
@@ -52,20 +54,27 @@ class Column(msgspec.Struct, frozen=True):
 
 class Engine:
     """The tables of a check, to be asked. Use it as a context; `memory` are the bytes that it may take, `threads` how
-    many processors."""
+    many processors. What does not fit into memory goes below `scratch`, if that is a folder."""
 
-    def __init__(self, *, memory: int | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self, *, memory: int | None = None, threads: int | None = None, scratch: str | None = None
+    ) -> None:
         self._duckdb = _duckdb()
         self._error: type[Exception] = self._duckdb.Error
         self._memory = memory
         self._threads = threads
+        self._scratch = scratch if scratch and os.path.isdir(scratch) else None
         self.columns: dict[str, list[Column]] = {}
         self.sources: dict[str, Source] = {}
         self.odd: dict[str, list[str]] = {}
         """For each table the columns of text that are numbers but for a few."""
 
     def __enter__(self) -> Engine:
-        self._folder = tempfile.TemporaryDirectory(prefix="rote-check-", ignore_cleanup_errors=True)
+        if self._scratch:
+            _bury(self._scratch)
+        self._folder = tempfile.TemporaryDirectory(
+            prefix=f"{_PREFIX}{os.getpid()}-", dir=self._scratch, ignore_cleanup_errors=True
+        )
         self._connection = self._duckdb.connect(":memory:")
         return self
 
@@ -264,6 +273,29 @@ class Engine:
         for source in self.sources.values():
             text = text.replace(source.root + os.sep, "")
         return text
+
+
+def _bury(scratch: str) -> None:
+    """Delete what a check left that was killed: a check that is in the middle of a query ends with its process."""
+    for name in os.listdir(scratch):
+        pid = name.removeprefix(_PREFIX).partition("-")[0]
+        if not name.startswith(_PREFIX) or not pid.isdigit() or _lives(int(pid)):
+            continue
+        folder = os.path.join(scratch, name)
+        with suppress(OSError):
+            for file in os.listdir(folder):
+                os.unlink(os.path.join(folder, file))
+            os.rmdir(folder)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def numbered(table: str) -> str:

@@ -40,7 +40,7 @@ BAD: dict[str, tuple[str, str, str | None]] = {
     "stage text": ("stages:\n  train: python\n", "rote.yaml:2: stages.train: expected stage (a mapping), found text", None),
     "stage name": ("stages:\n  my stage: {cmd: a}\n", "rote.yaml:2: stages.my stage: not a valid stage name: 'my stage'", "letters, digits"),
     "stage name with a slash": ("stages:\n  ../x: {cmd: a}\n", "rote.yaml:2: stages.../x: not a valid stage name: '../x'", "letters, digits"),
-    "stage key unknown": (stage("dep: [a]"), "rote.yaml:4: stages.train.dep: unknown key 'dep'; expected one of: cmd, deps, params, outs, metrics, plots, frozen, always_changed, wdir, env, ", "did you mean 'deps'?"),
+    "stage key unknown": (stage("dep: [a]"), "rote.yaml:4: stages.train.dep: unknown key 'dep'; expected one of: cmd, check, expect, deps, params, outs, metrics, plots, frozen, always_changed, wdir, env, ", "did you mean 'deps'?"),
     "stage key far off": (stage("zzz: 1"), "rote.yaml:4: stages.train.zzz: unknown key 'zzz'; expected one of: cmd", None),
     "foreach": ("stages:\n  s:\n    foreach: 3\n    do: {cmd: x}\n", "rote.yaml:3: stages.s.foreach: expected a list or a mapping to go through", "foreach: [a, b]"),
     "matrix": (stage("matrix: [1]"), "rote.yaml:4: stages.train.matrix: expected a mapping of names to lists", "size: [1, 2]"),
