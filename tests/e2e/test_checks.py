@@ -90,7 +90,7 @@ def test_a_failed_check_blocks_and_says_which_rows(data: Place) -> None:
         "prepare": "hit", "sound": "failed", "train": "blocked", "other": "hit",
     }  # fmt: skip
     assert outcomes(data, "train", code=1)["train"] == "blocked", "whoever asks for train asks for its check"
-    assert "only a finished run can be released" in data.rote("release", "m", code=1).out
+    assert "only a finished run can be released" in data.rote("release", "m", code=1).err
     write(data, ROWS)
     assert set(outcomes(data).values()) == {"hit"}, "the data is good again, and known"
 
