@@ -46,6 +46,10 @@ class Cannot(Exception):
     """The version cannot be evaluated as the run was; the text says why."""
 
 
+class Unrepeatable(Cannot):
+    """The stages are such that doing them with other files means nothing."""
+
+
 class Place(msgspec.Struct, frozen=True):
     """Where stages are looked at: the working tree, or a folder that was laid."""
 
@@ -75,6 +79,8 @@ class Evaluating:
             return Evaluated()
         try:
             return Case(self._w, model, run, version, plan).evaluated()
+        except Unrepeatable:
+            return Evaluated(unrepeatable=True)
         except Cannot as e:
             return Evaluated(problem=str(e))
 
@@ -122,13 +128,11 @@ class Case:
         return Place(wiring, {name: pipeline.stages[name] for name in self._plan.stages}, work)
 
     def must_be_possible(self, place: Place) -> None:
+        """Raise Unrepeatable, Cannot."""
         for name, stage in place.stages.items():
             self._outcome(name)
-            odd = "frozen" if stage.frozen else "one of DVC's" if stage.of_dvc else ""
-            if stage.warm or any(out.persist or not out.cache for out in stage.outs):
-                odd = "one that goes on from what there was, or keeps its outs out of the store"
-            if odd:
-                raise Cannot(f"the stage {name} is {odd}")
+            if stage.frozen or stage.warm or any(out.persist for out in stage.outs):
+                raise Unrepeatable(f"the stage {name} is frozen, or goes on from what there was")
 
     def _outcome(self, name: str) -> StageOutcome:
         for outcome in self._run.stages:
@@ -195,7 +199,9 @@ class Case:
 
     def _hit(self, place: Place, stage: Stage, key: StageKey) -> _Made | None:
         result = None if stage.always_changed else place.wiring.matching.find(key).result
-        return _Made(result.outs, result.metrics) if result is not None else None
+        if result is None or result.beside.keys() - result.metrics.keys():
+            return None  # what the store does not hold cannot be read, but for metrics
+        return _Made(result.outs, result.metrics)
 
     def _ids(self, place: Place, theirs: Mapping[str, SnapshotRef]) -> dict[str, SnapshotId]:
         """What the outs are before any of these stages is done: those of the run, and the version's own."""

@@ -27,12 +27,13 @@ LARGEST = 256 << 20
 class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
     """A version evaluated as a run was: what of the wanted outs lies between its files and the figures. `metrics` are
     contents of metrics files, `outs` the others. `again`: these are not the figures that it was released with.
-    `problem`: why it could not be evaluated."""
+    `problem`: why it could not be evaluated. `unrepeatable`: evaluating it again would mean nothing."""
 
     metrics: Mapping[str, Any] = {}
     outs: Mapping[str, SnapshotRef] = {}
     again: bool = False
     problem: str = ""
+    unrepeatable: bool = False
 
 
 Evaluate = Callable[[Model, Run, Version, Collection[str]], Evaluated]
@@ -128,11 +129,11 @@ class Judging:
         found = Evaluated()
         if self._evaluate and paths and not case.recorded:
             found = self._evaluate(case.model, case.run, version, sorted(paths))
-        special = AGAIN if found.again else RECORDED if case.recorded else ""
+        special = AGAIN if found.again else RECORDED if case.recorded or found.unrepeatable else ""
         baseline = Baseline(
             name, found.metrics, recorded=version.metrics, evaluated=special,
             sizes={file.path: file.size for file in version.files},
-            problem=f"{name} cannot be evaluated as the run was: {found.problem}" if found.problem else "",
+            problem=_problem(name, found.problem),
         )  # fmt: skip
         if not wanted.predictions or found.problem:
             return baseline
@@ -203,6 +204,11 @@ class Judging:
         except RoteError as e:
             raise Unusable(f"the predictions of {whose} cannot be read: {e}") from e
         return decode(data, file, whose)
+
+
+def _problem(name: str, why: str) -> str:
+    hint = "--recorded compares with the figures that it was released with"
+    return f"{name} cannot be evaluated as the run was ({hint}): {why}" if why else ""
 
 
 class _Wanted:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from place import Place
@@ -183,7 +188,7 @@ def test_a_version_that_the_new_code_cannot_use_fails_and_says_what_it_said(proj
     project.write("evaluate.py", EVALUATE.replace('limit = float(open("build/model").read())', strict))
     changed(project, "limit=0.5\n")
     told = project.rote("release", "m", code=1)
-    assert "m@1.0.0 cannot be evaluated as the run was: evaluate: exit code 1" in told.out + told.err
+    assert "released with): evaluate: exit code 1" in told.out + told.err
     assert "this is no model" in told.out
     assert "no version was made" in told.err
     assert "m@1.0.1" in project.rote("release", "m", "--recorded").out
@@ -295,3 +300,103 @@ def test_latency(project: Place) -> None:
     project.write("evaluate.py", EVALUATE)
     changed(project, "0.25\n")
     assert "has no column 'seconds'" in judged(project, code=1)[0]["why"]
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
+def test_killed_while_a_version_is_evaluated(project: Place, tmp_path: Path, sign: signal.Signals) -> None:
+    waits, running = tmp_path / "waits", tmp_path / "running"
+    wait = f"""\
+import os, time
+if "rote-evaluate" in os.getcwd() and os.path.exists({str(waits)!r}):
+    with open({str(running)!r} + ".new", "w") as out:
+        out.write(str(os.getpid()))
+    os.rename({str(running)!r} + ".new", {str(running)!r})
+    time.sleep(600)
+"""
+    project.write("evaluate.py", wait + EVALUATE)
+    changed(project, "0.7\n", 0.7)
+    waits.touch()
+    releasing = project.start("release", "m")
+    until(running.exists)
+    releasing.send_signal(sign)
+    releasing.communicate(timeout=60)
+    pid = int(running.read_text())
+    until(lambda: not alive(pid))
+    waits.unlink()
+    assert [v["version"] for v in project.rote("models", "m", "--json").json] == ["1.0.0"]
+    project.rote("store", "check", "--read-data")
+    assert "m@1.0.1" in project.rote("release", "m").out
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_two_releases_at_once_evaluate_and_one_version_comes_of_it(project: Place) -> None:
+    changed(project, "0.7\n", 0.7)
+    both = [project.start("release", "m") for _ in range(2)]
+    told = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert [v["version"] for v in project.rote("models", "m", "--json").json] == ["1.0.1", "1.0.0"]
+
+
+def test_hostile_texts_do_not_reach_the_terminal(project: Place) -> None:
+    gates(project, "slices.*.accuracy >= 1.1", "better(accuracy)")
+    project.write("evaluate.py", EVALUATE.replace('row["site"] == name', 'row["site"] == name.rstrip("\\x1b[31m")').replace(
+        'for name in {row["site"] for row in rows}', 'for name in {row["site"] + "\\x1b[31m" for row in rows}'
+    ).replace("{row['id']},", "\\x1b[2J{row['id']},"))  # fmt: skip
+    changed(project, "0.51\n")
+    told = project.rote("release", "m", "--dry-run", code=1)
+    assert "\x1b" not in told.out + told.err
+    assert "is below 1.1" in told.out
+
+
+DVC = f"""\
+stages:
+  train:
+    cmd: mkdir -p build && cp rule build/model
+    deps: [rule]
+    outs: [build/model]
+  evaluate:
+    cmd: {sys.executable} evaluate.py
+    deps: [build/model, test.csv, evaluate.py]
+    outs: [build/predictions.csv]
+    metrics:
+      - metrics.json:
+          cache: false
+"""
+
+
+def test_a_pipeline_in_dvc_yaml(project: Place) -> None:
+    models = "models:" + PIPELINE.partition("models:")[2]
+    project.write("rote.yaml", models)
+    project.write("dvc.yaml", DVC)
+    project.write("rule", "0.5\n")
+    project.commit()
+    project.rote("run")
+    project.rote("release", "m", "--promote", "prod")
+    changed(project, "0.52\n")
+    assert "evaluating" not in project.rote("release", "m", "--dry-run", code=1).err
+    changed(project, "0.7\n", 0.7)
+    (verdict,) = judged(project)
+    assert (verdict["threshold"], verdict["evidence"]["evaluated"]) == (0.79, "again")
+
+
+def test_a_frozen_stage_is_not_done_again(project: Place) -> None:
+    changed(project, "0.7\n", 0.7)
+    text = project.read("rote.yaml")
+    project.write("rote.yaml", text.replace("    params: [strictness]\n", "    frozen: true\n"))
+    (verdict,) = judged(project)
+    assert (verdict["threshold"], verdict["evidence"]["evaluated"]) == (0.99, "recorded")

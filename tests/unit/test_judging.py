@@ -106,7 +106,10 @@ def test_what_cannot_be_evaluated_fails_only_the_gates_that_need_it():
         run, "accuracy > prod.accuracy", "accuracy > 0.4", "better(accuracy)", "size(of=prod) > 1"
     )
     assert [v.passed for v in found] == [False, True, False, True]
-    assert found[0].why == "digits@1.0.0 cannot be evaluated as the run was: the stage evaluate is frozen"
+    assert found[0].why == (
+        "digits@1.0.0 cannot be evaluated as the run was (--recorded compares with the figures that it was released "
+        "with): the stage evaluate is frozen"
+    )
     assert found[2].why == found[0].why
 
 
