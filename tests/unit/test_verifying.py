@@ -117,6 +117,19 @@ def test_data_without_a_pointer_in_git(tmp_path):
     assert_broken(verify(root), "data", "its commit has no pointer to it")
 
 
+def test_data_that_dvc_pins_is_left_open(tmp_path):
+    root = laid(tmp_path / "project")
+    git(root, "rm", "-q", "--cached", "data.rote")
+    lay(root, {"data.dvc": "outs:\n- path: data\n"})
+    git(root, "add", "data.dvc")
+    git(root, "commit", "-q", "-m", "of DVC")
+    (root / "data.rote").unlink()
+    released(root)
+    found = verify(root)
+    assert found.broken is None
+    assert told(found, "data").left == ["data is pinned by DVC, whose files are not looked into"]
+
+
 def test_code_that_was_not_committed(tmp_path):
     root = laid(tmp_path / "project")
     lay(root, {"train.txt": "a better recipe\n"})

@@ -36,7 +36,9 @@ class DataLink:
         for made, path, id in evidence.deps():
             pinned = next((p for p in pins or {} if overlaps(p, path)), None)
             if pinned is None:
-                if pins is None or not evidence.was.tracked(path):
+                if pins is not None and _of_dvc(evidence, path):
+                    look.open(f"{path} is pinned by DVC, whose files are not looked into")
+                elif pins is None or not evidence.was.tracked(path):
                     self._unpinned(look, made, path, id, known=pins is not None)
                 continue  # the code: its files are in git
             self._compare(evidence, made, path, id)
@@ -101,6 +103,13 @@ class DataLink:
     def _packs(self, record: SnapshotRecord) -> None:
         for pack in record.packs:
             self._store.head(f"packs/{pack}")
+
+
+def _of_dvc(evidence: Evidence, path: str) -> bool:
+    """Whether the commit has a `.dvc` file for the path, or for a folder that it lies in."""
+    names = path.split("/")
+    above = ["/".join(names[: n + 1]) for n in range(len(names))]
+    return any(evidence.was.tracked(f"{name}.dvc") for name in above)
 
 
 def code(evidence: Evidence, look: Looking, decode: Callable[[bytes, str], Any]) -> None:
