@@ -3,16 +3,24 @@ what was published, and a token goes nowhere else."""
 
 from __future__ import annotations
 
+import datetime
 import hashlib
+import ipaddress
 import json
 import logging
 import os
 import random
 import re
+import ssl
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from rote.bundles import Bundles
 from rote.downloads import Downloads
@@ -715,6 +723,58 @@ def test_private_repositories(forge, files, tmp_path):
         nobody.begin("v2", title="", notes="")
     with pytest.raises(Refused, match="needs a token"):
         nobody.move("m", "prod", b"{}", None)
+
+
+def certificate(folder: Path) -> ssl.SSLContext:
+    """A server's certificate that nobody knows yet: `folder`/cert.pem makes it trusted."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "forge")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(1).not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    (folder / "cert.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
+
+
+def test_over_tls(files, tmp_path, monkeypatch):
+    server = GitHub(tmp_path / "forge")
+    server.tls = certificate(tmp_path)
+    with server:
+        user = Client(server)
+        with pytest.raises(StoreUnavailable, match="cannot prove who it is") as e:
+            user.publish("v1.0.0", files)
+        assert not e.value.retry
+        assert user.clock.monotonic() == 0
+        assert not any(request.token for request in server.asked)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+        user = Client(server)
+        user.publish("v1.0.0", files)
+        with pytest.raises(Refused, match="not https"):  # from https to http, though it is this machine
+            user.download("v1.0.0", tmp_path / "to", ["model.onnx"])
+        assert server.requests(of="files") == []
+        assert server.wrong == []
+
+
+def test_through_a_proxy(forge, files, tmp_path, monkeypatch):
+    """Names in `no_proxy` go straight; the others through the proxy, with the whole address."""
+    monkeypatch.setenv("http_proxy", forge.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    at = forge.address.replace("127.0.0.1", "localhost")
+    host = opening.host(at.replace(forge.url.rpartition(":")[2], "1"), clock=StillClock(), environ={})
+    assert host.latest() is None  # nobody is at port 1: the proxy answered
+    assert {r.headers["host"] for r in forge.requests()} == {"localhost:1"}
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    forge.forget()
+    Client(forge).publish("v1.0.0", files)
+    assert {r.headers["host"] for r in forge.requests()} == {forge.url.removeprefix("http://")}
 
 
 # ---- commits and tags ----------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -88,6 +89,8 @@ class Forge:
         """After how many bytes the line breaks in an upload."""
         self.lock = threading.RLock()
         self.number = 0
+        self.tls: ssl.SSLContext | None = None
+        """With it the interface is at https; the second server never is."""
 
     # what a vendor fills in
 
@@ -111,6 +114,8 @@ class Forge:
     def __enter__(self) -> Forge:
         self._servers = [self._serve("interface", self._answered), self._serve("files", self._given)]
         self.url, self.elsewhere = (f"http://127.0.0.1:{s.server_port}" for s, _ in self._servers)
+        if self.tls is not None:
+            self.url = self.url.replace("http://", "https://")
         return self
 
     def __exit__(self, *args: object) -> None:
@@ -269,6 +274,8 @@ class Forge:
                     forge.wrong.append(f"the server itself: {error!r}")
 
         server = Server(("127.0.0.1", 0), Handler)
+        if self.tls is not None and name == "interface":
+            server.socket = self.tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         return server, thread
