@@ -7,6 +7,7 @@ import random
 import sys
 import threading
 import time
+from base64 import b64encode
 
 import check_module
 import msgspec
@@ -17,12 +18,14 @@ from targetbench import Published
 from rote import polling
 from rote.channels import decoded
 from rote.client import Model, watching
-from rote.encoding import with_check
+from rote.encoding import signed_part, with_check
 from rote.errors import Corrupt, Missing, RoteError, Stale, StoreUnavailable, Unfit, Untrusted, UsageError
 from rote.publication import MANIFEST
+from rote.record import Signature
 from rote.signing.keyring import KeyRing
 from rote.stores.folder import FolderStore
 from rote.testing.faults import Fault, FaultyStore
+from rote.trust import key_id, public_key
 
 NET = noise(6 << 20)
 ONE = {"m": {"net": NET, "labels": b"one", "kept": b"kept"}}
@@ -301,6 +304,27 @@ class TestSigned:
         bench.put(CHANNEL, document)
         assert model.refresh()
 
+    @pytest.mark.parametrize(
+        "change", [{"expires": "soon"}, {"keys": ["x"]}, {"keys": ["ed25519:"] * 9}], ids=str
+    )
+    def test_one_that_is_signed_and_makes_no_sense(self, bench, follow, change):
+        model = follow()
+        model.path()
+        channel = msgspec.structs.replace(
+            decoded("digits", "prod", bench.document()), seq=2, signatures=msgspec.UNSET, **change
+        )
+        message = signed_part(with_check(channel), "")
+        key = bench.keys[0]
+        signature = Signature(
+            key=key_id(public_key(key)), signature=b64encode(bench.ring.sign(key, message)).decode()
+        )
+        bench.put(CHANNEL, with_check(msgspec.structs.replace(channel, signatures=[signature])))
+        with pytest.raises(RoteError, match=r"not a time|not a public key"):
+            model.refresh()
+        assert served(model) == ONE["m"]
+        assert not follow().stale
+        assert model.version == "1.0.0"
+
     def test_without_keys_every_document_is_good(self, bench, follow, tmp_path):
         assert served(Model(bench.target, "digits", cache=tmp_path / "u")) == ONE["m"]
 
@@ -352,7 +376,10 @@ class TestSigned:
 
 
 class TestReplayed:
-    def test_every_older_state_is_refused_in_any_order(self, bench, follow, tmp_path):
+    @pytest.mark.parametrize(
+        "seeds", [range(6), pytest.param(range(6, 46), marks=pytest.mark.heavy)], ids=["everyday", "full"]
+    )
+    def test_every_older_state_is_refused_in_any_order(self, bench, follow, tmp_path, seeds):
         states = [bench.document()]
         for outs in SMALL:
             bench.ship(outs)
@@ -361,8 +388,8 @@ class TestReplayed:
         bench.publish()
         states.append(bench.document())
         newest = decoded("digits", "prod", states[-1])
-        chance = random.Random(3)
-        for seed in range(40):
+        for seed in seeds:
+            chance = random.Random(seed)
             model = Model(bench.target, "digits", cache=tmp_path / f"r{seed}", keys=bench.keys)
             reached = 0
             for _ in range(12):

@@ -125,7 +125,10 @@ class Updater:
         trusted = self._shipped
         if known is not None and known[0].trusted:
             trusted = known[0].trusted
-        trust.verify(told.data, channel, trusted, f"{origin.url}: {self._where}")
+        where = f"{origin.url}: {self._where}"
+        trust.verify(told.data, channel, trusted, where)
+        accepting.is_stale(channel, 0.0, where)  # what is written down can be read later
+        self._follow(channel)
         return channel
 
     def _old(
