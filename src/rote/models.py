@@ -92,6 +92,12 @@ class Models:
         from rote.runsofcommits import RunsOfCommits  # only this call needs it
         from rote.tagwalk import Doing, TagWalk  # the same
 
+        if not self._w.git.present:
+            raise UsageError(
+                "this is no git repository, so there are no tags to follow",
+                where=self._w.root,
+                next="rote release MODEL",
+            )
         if model is not None:
             self._described(model)
         runs = RunsOfCommits(self._w, self._parts.provenance, self._last_reported())

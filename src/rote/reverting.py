@@ -45,30 +45,42 @@ class Reverting:
         commit = self._w.git.resolve(rev)
         history = registry.history(model, alias)
         there = pointers(self._w, commit)
+        held = history[0].version
+        named = list(dict.fromkeys(move.version for move in history))
         found = sorted(registry.versions(model), key=lambda version: version.released, reverse=True)
-        same = {version.version: self._same_code(version, commit) for version in found}
-        fitting = [v for v in found if same[v.version] or self._same_data(v, there)]
-        if not fitting:
+        # What the alias names now goes first, then what it named: of others it is only said that they are there.
+        found.sort(key=lambda version: (version.version != held, version.version not in named))
+        usable: list[Version] = []
+        unusable: Version | None = None
+        for version in found:
+            if version.version not in named and (usable or unusable):
+                break
+            if not self._fits(version, commit, there):
+                continue
+            if version.version == held:
+                return Reverted(held, commit, self._same_code(version, commit), there=True)
+            if version.version not in named or self._deprecated(version):
+                unusable = unusable or version
+            else:
+                usable.append(version)
+        if not usable and unusable is not None:
+            why = "is deprecated" if unusable.version in named else f"{alias} never named it"
+            raise _unusable(
+                unusable, f"made from the data of {shown(rev)} ({commit[:12]}), but {why}", alias, held
+            )
+        if not usable:
             raise Missing(
                 f"no version of {model} was made from the data of {shown(rev)} ({commit[:12]})",
                 where=self._w.store.url,
                 next=f"git checkout {commit[:12]}, rote run, rote release {model}",
             )
-        held = history[0].version
-        if any(version.version == held for version in fitting):
-            return Reverted(held, commit, same[held], there=True)
-        named = {move.version for move in history}
-        usable = [v for v in fitting if v.version in named and not self._deprecated(v)]
-        if not usable:
-            best = fitting[0].version
-            why = "is deprecated" if fitting[0].version in named else f"{alias} never named it"
-            raise Refused(
-                f"{model}@{best} was made from the data of {shown(rev)} ({commit[:12]}), but {why}",
-                safe=f"{model}@{alias} stays at {held}",
-                next=f"rote promote {model}@{best} {alias}, if it is the one",
-            )
-        best_version = next((v for v in usable if same[v.version]), usable[0])
-        return Reverted(best_version.version, commit, same[best_version.version], there=False)
+        best = next((v for v in usable if self._same_code(v, commit)), None)
+        return Reverted((best or usable[0]).version, commit, best is not None, there=False)
+
+    def _fits(self, version: Version, commit: str, there: Mapping[str, Pointer]) -> bool:
+        """Whether it was made from the data of the commit; of a version that has no data that pointers pin, whether it
+        was made from what is there."""
+        return self._same_data(version, there) if version.data else self._same_code(version, commit)
 
     def _deprecated(self, version: Version) -> bool:
         return self._w.registry.remarks.of(version.model, version.version).deprecated is not None
@@ -82,8 +94,14 @@ class Reverting:
             return version.commit == commit
 
     def _same_data(self, version: Version, there: Mapping[str, Pointer]) -> bool:
-        """Whether the pointers pin what the version was made from. A version that does not say what that was is none of
-        them."""
-        return bool(version.data) and all(
-            self._provenance.pins(there, used.path, used.snapshot) for used in version.data
-        )
+        """Whether the pointers pin what the version was made from."""
+        return all(self._provenance.pins(there, used.path, used.snapshot) for used in version.data)
+
+
+def _unusable(version: Version, why: str, alias: str, held: str) -> Refused:
+    name = f"{version.model}@{version.version}"
+    return Refused(
+        f"{name} was {why}",
+        safe=f"{version.model}@{alias} stays at {held}",
+        next=f"rote promote {name} {alias}, if it is the one",
+    )

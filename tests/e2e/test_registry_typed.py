@@ -229,6 +229,11 @@ def test_a_moved_tag_a_deleted_number_and_one_taken_back(lab: Place) -> None:
     assert "is deprecated, by" in lab.rote("promote", "m@1.0.0", "prod", code=1).err
 
 
+def test_without_git_there_are_no_tags(lab: Place) -> None:
+    (lab.root / ".git").rename(lab.root / "not-git")
+    assert "no git repository" in lab.rote("release", "--from-tags", code=2).err
+
+
 def test_gates_hold_for_tags_too(lab: Place) -> None:
     lab.write("rote.yaml", PIPELINE + "    gates: [acc >= 0.99]\n")
     lab.commit()
@@ -261,6 +266,7 @@ def test_a_reverted_data_commit_takes_the_model_back(lab: Place) -> None:
     lab.git("revert", "--no-edit", "HEAD~2")
     assert "prod is at m@1.1.0" in lab.rote("rollback", "m", "--to-commit", "HEAD").out
     lab.rote("promote", "m@1.1.1", "prod")
+    lab.rote("model", "deprecate", "m@1.1.0", "--why", "not that one")
     assert "prod points again at m@1.0.0" in lab.rote("rollback", "m", "--to-commit", "HEAD").out
 
 
@@ -274,6 +280,10 @@ def test_data_that_no_version_was_made_of(lab: Place) -> None:
     told = lab.rote("rollback", "m", "--to-commit", "HEAD", code=1).err
     assert "prod never named it" in told
     assert "rote promote m@1.0.1 prod" in told
+    lab.rote("promote", "m@1.0.1", "prod")
+    lab.rote("promote", "m@1.0.0", "prod")
+    lab.rote("model", "deprecate", "m@1.0.1", "--why", "bad")
+    assert "but is deprecated" in lab.rote("rollback", "m", "--to-commit", "HEAD", code=1).err
     assert lab.rote("models", "--json").json[0]["aliases"] == {"prod": "1.0.0"}
 
 
