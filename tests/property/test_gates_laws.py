@@ -37,6 +37,17 @@ soup = st.lists(
             "%",
             "and",
             " ",
+            ",",
+            "s.*.a",
+            "best(",
+            "min(",
+            "size(",
+            "of=p",
+            "latency(p95",
+            "better(accuracy",
+            "not_worse(mae, margin=1",
+            "than=p",
+            "MB",
         ]
     )
     | st.text(string.printable, max_size=3),
@@ -54,7 +65,7 @@ def test_it_parses_or_points_at_a_column(text):
         assert len(shown) == len(text) + 4
     else:
         assert parse(parsed.text, AT) == parsed
-        (verdict,) = evaluate([parsed], {"m": {"a": 1.5}}, {})
+        (verdict,) = evaluate([parsed], {"m": {"a": 1.5, "s": {"x": {"a": 2}}}}, {})
         assert verdict.passed or verdict.why
 
 
