@@ -73,10 +73,10 @@ def test_a_metrics_file_is_never_taken_for_params(place: Place, text: str) -> No
     )
     place.write("in.json", text)
     told = place.rote("run", code=1)
-    assert "a metrics file must be a mapping of numbers" in told.err
-    assert "m.json" in told.err
-    assert "params" not in told.err
-    assert 'text: "inf"' not in told.err
+    assert "a metrics file must be a mapping of numbers" in told.out
+    assert "m.json" in told.out
+    assert "params" not in told.out
+    assert 'text: "inf"' not in told.out
 
 
 def test_a_killed_run_counts_as_running_until_the_next(place: Place) -> None:
