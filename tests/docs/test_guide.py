@@ -47,7 +47,7 @@ def said(command: str) -> str:
 
 def test_what_the_guide_says_to_type(bare: Place) -> None:
     founding, adding, asking = blocks(GUIDE, "")
-    pipeline, gates = blocks(GUIDE, "yaml")
+    pipeline, checked, gates = blocks(GUIDE, "yaml")
     (application,) = blocks(GUIDE, "python")
     root = bare.root.rename(bare.root.parent / "my-repository")
     outside, here = Place(root.parent), Place(root)
@@ -66,6 +66,10 @@ def test_what_the_guide_says_to_type(bare: Place) -> None:
     assert "train" in typed(here, said("rote plan"))
     assert "1 done" in typed(here, said("rote run"))
     assert "hit" in typed(here, said("rote why train"))
+    here.write("rote.yaml", pipeline + checked.removeprefix("stages:\n"))
+    here.write("data/labels.csv", "id,label\n" + "".join(f"{n},{n % 10}\n" for n in range(1001)))
+    assert "sound: done" in typed(here, "rote run")
+    here.write("rote.yaml", pipeline)
     ignored = [
         f"{out}\n" for out in re.findall(r"`(/[\w.]+/?)`", GUIDE.split("List them in")[1].split("\n")[0])
     ]
@@ -90,7 +94,7 @@ def test_what_the_guide_says_to_type(bare: Place) -> None:
 
 def test_what_the_page_about_python_says_to_write(bare: Place) -> None:
     first, _ = blocks((DOCS / "python.md").read_text(), "python")
-    pipeline, gates = blocks(GUIDE, "yaml")
+    pipeline, _, gates = blocks(GUIDE, "yaml")
     bare.rote("init")
     bare.write("data/images/1.png", "1")
     bare.write("train.py", TRAIN)
