@@ -17,8 +17,6 @@ from rote.record import Version
 from rote.releasenotes import figure, numbers, plain
 from rote.remarks import Told
 
-NAME = "README.md"
-"""What the file is called where a hub looks for it."""
 _LICENCES = (
     " "
     "agpl-3.0 afl-3.0 apache-2.0 artistic-2.0 bigcode-openrail-m bigscience-bloom-rail-1.0 bigscience- "

@@ -57,10 +57,6 @@ class Retraced:
         """The files of the commit at or below a path."""
         return [name for name in self._files() if path in (name, ".") or name.startswith(path + "/")]
 
-    def placed(self, path: str) -> list[str]:
-        """Where something was put that is at, below or above a path."""
-        return [place for place in self._placed if path == "." or links.overlaps(place, path)]
-
     def identity(self, path: str) -> SnapshotId | None:
         """The id of what lay at a path; None if nothing did. Raises Unknowable, and what reading raises."""
         known = self._placed.get(path)
