@@ -12,7 +12,17 @@ from modelbench import Bench, noise
 from rote import manifests
 from rote.delivering import Delivering
 from rote.encoding import digest_of
-from rote.errors import Changed, Conflict, Corrupt, Missing, Refused, RoteError, StoreUnavailable, TooNew
+from rote.errors import (
+    Changed,
+    Conflict,
+    Corrupt,
+    Missing,
+    Refused,
+    RoteError,
+    StoreFull,
+    StoreUnavailable,
+    TooNew,
+)
 from rote.hosting import Sending
 from rote.publication import MANIFEST, PublishedManifest
 from rote.publishing import THREADS, Content, Publishing, Stored, content_of
@@ -315,6 +325,23 @@ def test_a_source_that_is_rotten_publishes_nothing(bench):
             content_of(version), Stored(Snapshots(rotten), version.snapshot)
         )
     assert not is_whole(store)
+
+
+def test_a_full_disk_in_the_middle_of_a_large_file_is_told():
+    """The error holds a piece of the mapped copy; it must come through all the same."""
+    bench = Bench()
+    bench.release({"net": noise(IN_MEMORY + 5)}, version="1.0.0")
+
+    class Full(MemoryStore):
+        def create(self, key, data):
+            rest = memoryview(data)[5:]
+            raise StoreFull(f"no space left for {len(rest)} bytes")
+
+    with pytest.raises(StoreFull):
+        publish(bench, BucketHost(Full()))
+    store = MemoryStore()
+    publish(bench, BucketHost(store))
+    assert is_whole(store)
 
 
 def test_the_target_goes_away_and_comes_back(bench):

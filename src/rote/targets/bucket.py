@@ -336,5 +336,5 @@ def _spooled(file: Sending) -> Iterator[bytes | mmap]:
             spool.seek(0)
             yield spool.read()
             return
-        with mmap(spool.fileno(), 0, access=ACCESS_READ) as mapped:
-            yield mapped
+        # Not closed here: an error on its way out holds pieces of it. It goes with the last of them.
+        yield mmap(spool.fileno(), 0, access=ACCESS_READ)
