@@ -15,9 +15,11 @@ import msgspec
 from blake3 import blake3
 
 from rote import manifests, releasetags
+from rote.chunking import SMALL, Cutter
 from rote.crews import Crew
 from rote.downloads import LATEST, THREADS, Downloads, check_paths
 from rote.errors import BadName, Conflict, Refused, UsageError
+from rote.founding import CHUNK_AVG, CHUNK_MAX, CHUNK_MIN
 from rote.hosting import HostedRelease, ReleaseHost, Sending
 from rote.ids import Digest, shown
 from rote.loose import LooseFile, Wanted
@@ -116,9 +118,11 @@ class Bundles:
         largest = self._host.largest
         sums = [hashlib.sha256() for _ in names]
         whole_sum = blake3()
+        chunks = _Chunks()
         at = 0
         for data in self._crew.going(file.read(0)):
             whole_sum.update(data)
+            chunks.feed(data)
             rest = memoryview(data)
             while rest:
                 part = min(at // largest, len(sums) - 1)
@@ -137,6 +141,7 @@ class Bundles:
             digest=Digest(whole_sum.hexdigest()),
             executable=file.executable,
             assets=assets,
+            chunks=chunks.end(),
         )
 
     def _new(
@@ -246,6 +251,37 @@ class Bundles:
             sent=sent,
             bytes=size,
         )
+
+
+class _Chunks:
+    """Cuts a file where its bytes say, so that an application that has an older version reads what is new."""
+
+    def __init__(self) -> None:
+        self._cutter: Cutter | None = None
+        self._held = bytearray()
+        self._found: list[tuple[str, int]] = []
+
+    def feed(self, data: bytes) -> None:
+        self._held += data
+        if len(self._held) >= 2 * CHUNK_MAX:
+            self._cut(last=False)
+
+    def end(self) -> list[tuple[str, int]]:
+        """(digest, length) of each; nothing of a file that is one chunk."""
+        if self._cutter is not None or len(self._held) >= SMALL:
+            self._cut(last=True)
+        return self._found if len(self._found) > 1 else []
+
+    def _cut(self, last: bool) -> None:
+        if self._cutter is None:
+            self._cutter = Cutter(CHUNK_MIN, CHUNK_AVG, CHUNK_MAX)
+        data = bytes(self._held)
+        view = memoryview(data)
+        at = 0
+        for length in self._cutter.cut(view, last) if data else []:
+            self._found.append((blake3(view[at : at + length]).hexdigest(), length))
+            at += length
+        del self._held[:at]
 
 
 def _manifest(

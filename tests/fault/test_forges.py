@@ -16,12 +16,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from rote import manifests
 from rote.bundles import Bundles
 from rote.downloads import Downloads
 from rote.errors import (
@@ -179,6 +181,28 @@ def test_a_version_of_a_model_has_a_manifest_that_applications_follow(forge, fil
     assert "rote-files.json" not in names
     user.publish("nightly/2026-11-21", files)
     assert user.host.find("nightly/2026-11-21").asset("rote-files.json")
+
+
+def test_an_application_reads_what_is_new_of_a_file_that_was_published_without_a_project(forge, tmp_path):
+    """The manifest tells the chunks: they are the file, and most are those of the version before."""
+    model = tmp_path / "model.bin"
+    data = random.Random(2).randbytes(6_000_000)
+    found = []
+    for n, body in enumerate((data, data[:3_000_000] + b"a little more" + data[3_000_000:])):
+        model.write_bytes(body)
+        user = Client(forge)
+        user.publish(f"digits@v1.0.{n}", [model])
+        release = user.host.find(f"digits@v1.0.{n}")
+        raw = b"".join(user.host.read(release, release.asset("rote-manifest.json")))
+        [file] = manifests.decoded(raw, "here").files
+        at = 0
+        for digest, length in file.chunks:
+            assert blake3(body[at : at + length]).hexdigest() == digest
+            at += length
+        assert at == len(body)
+        found.append(dict(file.chunks))
+    new = sum(length for digest, length in found[1].items() if digest not in found[0])
+    assert new <= 2 << 20
 
 
 def test_other_files_under_the_same_tag_are_refused(forge, files, tmp_path):
