@@ -6,7 +6,6 @@ result is taken: a version that was evaluated so when it was made is a hit.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -33,6 +32,7 @@ from rote.stagekey import Inputs
 from rote.stagework import Done, Stagework
 from rote.watching import Findings
 from rote.wiring import Wiring
+from rote.worktree.places import delete
 
 _PREFIX = "rote-evaluate-"
 _OLD = 86_400.0
@@ -353,10 +353,10 @@ def _sweep() -> None:
     """Delete what was left by those who were killed."""
     with os.scandir(tempfile.gettempdir()) as entries:
         for entry in entries:
-            with suppress(OSError):  # somebody else deletes it as well
+            with suppress(OSError, RoteError):  # somebody else deletes it as well, or it is theirs
                 old = time.time() - entry.stat(follow_symlinks=False).st_mtime > _OLD
                 if entry.name.startswith(_PREFIX) and old:
-                    shutil.rmtree(entry.path, ignore_errors=True)
+                    delete(entry.path)
 
 
 def _meet(one: str, two: str) -> bool:
