@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from rote.gatetext import stars
+from rote.gatewords import stars
 from rote.ids import nearest, shown
 from rote.predictions import Predictions
 

@@ -13,7 +13,8 @@ import msgspec
 
 from rote import scoring
 from rote.figures import AGAIN, Baseline, Figures, Undecided, bound, files_of
-from rote.gatetext import (
+from rote.gatetext import parse
+from rote.gatewords import (
     Best,
     Expr,
     Fold,
@@ -25,7 +26,6 @@ from rote.gatetext import (
     Term,
     TestExpr,
     leaves,
-    parse,
     stars,
 )
 from rote.pipeline import Gate

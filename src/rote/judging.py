@@ -11,7 +11,7 @@ from rote import gates as law
 from rote import versions
 from rote.errors import BadName, Missing, RoteError
 from rote.figures import AGAIN, RECORDED, Baseline, Figures, Undecided
-from rote.gatetext import HIGHEST, Best
+from rote.gatewords import HIGHEST, Best
 from rote.ids import RunId, shown
 from rote.pipeline import Model, PredictionsFile
 from rote.predictions import SECONDS, Predictions, Unusable, decode

@@ -9,7 +9,7 @@ import msgspec
 from blake3 import blake3
 
 from rote import significance
-from rote.gatetext import BETTER, MCNEMAR, SCORES, TestExpr
+from rote.gatewords import BETTER, MCNEMAR, SCORES, TestExpr
 from rote.ids import shown
 from rote.predictions import Pair, Predictions, Unusable, pair, plain
 from rote.record import Evidence
