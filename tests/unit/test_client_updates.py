@@ -549,7 +549,7 @@ class TestChecked:
             ([sys.executable, "-c", "import sys; sys.exit('no ' + sys.argv[1][:1])"], "no /"),
             ("false", "it ended with 1"),
         ],
-        ids=str,
+        ids=["a no", "a signal", "an exception", "much talk", "a command", "another command"],
     )
     def test_a_bad_one_is_not(self, bench, follow, check, why):
         with pytest.raises(Unfit, match=r"digits@1\.0\.0 failed here once: the check failed: ") as caught:
