@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from rote import manifests, plainly, releasetags, targetnames
 from rote.clock import SystemClock
-from rote.errors import Corrupt, Missing, MissingExtra, NotFound, UsageError
+from rote.errors import Corrupt, Missing, MissingExtra, NotFound
 from rote.hosting import HostedRelease, ReleaseHost, Told
 from rote.ids import shown
 from rote.plainly import Brought
@@ -169,7 +169,10 @@ def at(address: str | ObjectStore, base: str = ".") -> Origin:
     UsageError, StoreUnavailable (no such folder), MissingExtra."""
     if not isinstance(address, str):
         return Origin(BucketHost(address, writes=False), address)
-    if _is_forge(address):
+    name = targetnames.parsed(address)
+    if name.kind == targetnames.HUB:
+        return Origin(_hub(name.address))
+    if name.kind in targetnames.FORGES:
         # A forge's adapter loads what speaks to the web.
         from rote.forges import opening, talk
 
@@ -195,25 +198,25 @@ def _needed(what: str, package: str, extra: str) -> Iterator[None]:
         ) from e
 
 
+def _hub(repo: str) -> ReleaseHost:
+    # huggingface_hub takes its time to load, and is there in few installs.
+    from rote.targets import hub
+
+    return hub.host(repo, os.environ)
+
+
 def canonical(address: str | ObjectStore, base: str = ".") -> str:
     """One spelling for each place. Raises UsageError."""
     if not isinstance(address, str):
         return address.url
-    if _is_forge(address):
+    name = targetnames.parsed(address)
+    if name.kind == targetnames.HUB:
+        return f"{targetnames.HUB}:{name.address}"
+    if name.kind in targetnames.FORGES:
         from rote.forges import address as forge  # as above
 
         return forge.parse(address).text
     return stores.canonical(address, base)
-
-
-def _is_forge(address: str) -> bool:
-    kind = targetnames.parsed(address).kind
-    if kind == targetnames.HUB:
-        raise UsageError(
-            "this rote does not follow models at hf: yet",
-            next="publish it in a folder, a bucket or at a forge as well",
-        )
-    return kind in targetnames.FORGES
 
 
 def _key(tag: str, name: str) -> str:

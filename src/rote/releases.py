@@ -1,4 +1,4 @@
-"""Releases at GitHub and GitLab, or in a bucket or folder, with two calls and no project around them:
+"""Releases at forges and hubs, or in a bucket or folder, with two calls and no project around them:
 
 from rote.releases import GitHub
 
@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from rote import targetnames
 from rote.bundles import Bundles, PublishedBundle
 from rote.clock import SystemClock
 from rote.downloads import LATEST, THREADS, DownloadedBundle, Downloads
@@ -30,7 +31,7 @@ from rote.targets.bucket import BucketHost
 if TYPE_CHECKING:
     from rote.ports import Progress
 
-__all__ = ["Bucket", "DownloadedBundle", "GitHub", "GitLab", "PublishedBundle"]
+__all__ = ["Bucket", "DownloadedBundle", "GitHub", "GitLab", "Hub", "PublishedBundle"]
 
 Files = Iterable[str | os.PathLike[str]] | Mapping[str, str | os.PathLike[str]]
 
@@ -136,4 +137,18 @@ class Bucket(Releases):
         readable = locations.scheme_of(address) in locations.READ_ONLY
         patient = RetryingStore(store, SystemClock()) if locations.is_cloud(address) else store
         self._host = BucketHost(patient, writes=not readable)
+        self._threads = threads
+
+
+class Hub(Releases):
+    """Versions of models in a model repository of the Hugging Face Hub: tags are `MODEL@vX.Y.Z`."""
+
+    def __init__(self, owner: str, name: str, *, token: str | None = None, threads: int = THREADS) -> None:
+        """Without a `token` it is that of `HF_TOKEN` or `hf auth login`. Raises UsageError, MissingExtra without the
+        package huggingface_hub."""
+        # An extra, which takes its time to load.
+        from rote.targets import hub
+
+        repo = targetnames.parsed(f"{targetnames.HUB}:{owner}/{name}").address
+        self._host = hub.host(repo, os.environ, token=token)
         self._threads = threads

@@ -104,7 +104,9 @@ class Targeting:
 
             return opening.host(where, clock=self._w.clock, environ=os.environ)
         if name.kind == targetnames.HUB:
-            raise UsageError("this rote does not publish at hf: yet", next="a folder, a bucket or a forge")
+            from rote.targets import hub  # as above; and it needs an extra
+
+            return hub.host(name.address, os.environ)
         if locations.scheme_of(name.address) in locations.READ_ONLY:
             raise UsageError(
                 "a target at this kind of address can only be read",

@@ -86,6 +86,7 @@ ONLY_IN = {
         "tables",
     },
     "duckdb": {"tables"},
+    "huggingface_hub": {"targets"},
     "socket": {"machine", "worktree", "stores"},
 }
 

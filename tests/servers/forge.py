@@ -276,6 +276,7 @@ class Forge:
         server = Server(("127.0.0.1", 0), Handler)
         if self.tls is not None and name == "interface":
             server.socket = self.tls.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        # By default a server takes half a second to see that it should end: after each test, twice.
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         return server, thread

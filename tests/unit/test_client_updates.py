@@ -117,7 +117,7 @@ class TestAtATarget:
         assert bench.target.journal == [("head", CHANNEL), ("get", CHANNEL)]
 
     @pytest.mark.parametrize(
-        "address", ["hf:owner/name", "gitlob:a/b", "ftp://x/y", " ", "github:x", "https://u:p@h/x"]
+        "address", ["hf:owner", "gitlob:a/b", "ftp://x/y", " ", "github:x", "https://u:p@h/x"]
     )
     def test_where_no_model_can_be(self, address, tmp_path):
         with pytest.raises(UsageError) as caught:

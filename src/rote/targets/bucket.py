@@ -89,7 +89,7 @@ class BucketHost:
         return self._listed(tag) if self._writes else self._told(tag)
 
     def _listed(self, tag: str) -> HostedRelease | None:
-        below = _below(tag)
+        below = prefix_of(tag)
         found = [HostedAsset(m.key.removeprefix(below), m.size, key=m.key) for m in self._store.list(below)]
         if not found:
             return None
@@ -100,7 +100,7 @@ class BucketHost:
         return HostedRelease(tag=tag, draft=draft, assets=assets, title=tag, notes=text, key=below)
 
     def _told(self, tag: str) -> HostedRelease | None:
-        below = _below(tag)
+        below = prefix_of(tag)
         found = self._look(below + MANIFEST)
         if found is None:
             return None
@@ -111,7 +111,7 @@ class BucketHost:
         except (msgspec.DecodeError, RecursionError) as e:
             raise Corrupt(f"this is no manifest: {e}", where=self._at(below + MANIFEST)) from e
         assets = [
-            HostedAsset(a.name, a.size, key=_joined(below, a.name)) for f in manifest.files for a in f.assets
+            HostedAsset(a.name, a.size, key=key_of(below, a.name)) for f in manifest.files for a in f.assets
         ]
         assets.append(HostedAsset(MANIFEST, len(found.data), key=below + MANIFEST))
         return HostedRelease(tag=tag, draft=False, assets=assets, title=tag, key=below)
@@ -120,11 +120,11 @@ class BucketHost:
         """The one whose manifest says that it was released last. Raises Unsupported where nothing can be listed."""
         newest: tuple[str, versions.Semver, str] | None = None
         for meta in self._store.list("models/"):
-            tag = _tag_of_manifest(meta.key)
+            tag = tag_of_manifest(meta.key)
             if tag is None or meta.size > MANIFEST_BYTES:
                 continue
             found = self._look(meta.key)
-            when = _released(found.data) if found else ""
+            when = released_in(found.data) if found else ""
             one = (when, versions.release(releasetags.parse(tag)[1]), tag)
             newest = max(newest, one) if newest else one
         return self.find(newest[2]) if newest else None
@@ -133,14 +133,14 @@ class BucketHost:
         """A draft: nothing is there yet but what was sent before. Raises Conflict, BadName."""
         there = self._listed(tag)
         if there is None:
-            return HostedRelease(tag=tag, draft=True, title=title, notes=notes, key=_below(tag))
+            return HostedRelease(tag=tag, draft=True, title=title, notes=notes, key=prefix_of(tag))
         if not there.draft:
             raise Conflict(tag, where=self.url)
         return there
 
     def send(self, release: HostedRelease, file: Sending) -> HostedAsset:
         """Send one file as one object. Raises Conflict, Changed, StoreFull, StoreUnavailable."""
-        key = _joined(_below(release.tag), file.name)
+        key = key_of(prefix_of(release.tag), file.name)
         if file.name == NOTES:
             raise BadName(f"{NOTES} is the name of the notes")
         there = release.asset(file.name)
@@ -166,7 +166,7 @@ class BucketHost:
 
     def drop(self, release: HostedRelease, asset: HostedAsset) -> None:
         """Delete an object. Raises StoreUnavailable."""
-        key = _joined(_below(release.tag), asset.name)
+        key = key_of(prefix_of(release.tag), asset.name)
         for _ in range(_TRIES):
             try:
                 self._store.delete(key)
@@ -177,7 +177,7 @@ class BucketHost:
 
     def finish(self, release: HostedRelease, *, notes: str) -> HostedRelease:
         """The manifest made it public already; the notes for people are put beside. Raises Refused."""
-        below = _below(release.tag)
+        below = prefix_of(release.tag)
         if self._look(below + MANIFEST) is None:
             raise Refused(
                 f"{release.tag} has no manifest, which makes a version of what lies in a bucket",
@@ -208,7 +208,7 @@ class BucketHost:
         self, release: HostedRelease, asset: HostedAsset, start: int = 0, length: int | None = None
     ) -> Iterator[bytes]:
         """The bytes of an object, in pieces. Raises NotFound, Corrupt, StoreUnavailable."""
-        key = _joined(_below(release.tag), asset.name)
+        key = key_of(prefix_of(release.tag), asset.name)
         end = asset.size if length is None else start + length
         if start == end:
             self._store.head(key)
@@ -276,18 +276,21 @@ def channel_key(model: str, alias: str) -> str:
     return f"models/{parse_name(model, 'model name')}/aliases/{versions.alias(alias)}"
 
 
-def _below(tag: str) -> str:
+def prefix_of(tag: str) -> str:
+    """What the keys of a version begin with. Raises BadName."""
     model, version = releasetags.parse(tag)
     return f"models/{model}/published/{version}/"
 
 
-def _joined(below: str, name: str) -> str:
+def key_of(below: str, name: str) -> str:
+    """The key of an asset. Raises BadName."""
     if not name or len(name) > _LONGEST:
         raise BadName(f"not the name of an object: {shown(name)}")
     return below + name
 
 
-def _tag_of_manifest(key: str) -> str | None:
+def tag_of_manifest(key: str) -> str | None:
+    """The tag of the version whose manifest has this key; None if it is not the key of one."""
     names = key.split("/")
     if len(names) != 5 or names[2] != "published" or names[4] != MANIFEST:
         return None
@@ -301,7 +304,8 @@ class _Released(msgspec.Struct):
     released: str = ""
 
 
-def _released(data: bytes) -> str:
+def released_in(data: bytes) -> str:
+    """When the version of a manifest was released, as it says."""
     try:
         return msgspec.json.decode(data, type=_Released).released
     except (msgspec.DecodeError, RecursionError):
