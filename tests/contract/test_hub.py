@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rote.errors import Corrupt, Refused, StoreUnavailable
+from rote.errors import Corrupt, Refused, StoreUnavailable, UsageError
 from rote.hosting import ReleaseHost
 from rote.publication import MANIFEST
 from rote.releasetags import parse
@@ -137,6 +137,31 @@ def test_a_move_whose_reply_is_lost_was_made(hub: Hub) -> None:
     assert hosted(hub).channel(MODEL, "prod", told.etag) is None
 
 
+@pytest.mark.parametrize(
+    ("what", "which"), [("/branch/", 1), ("/branch/", 2), ("/commit/", 1), ("/commit/", 3), ("/tag/", 1)]
+)
+def test_whose_reply_is_lost_goes_on(hub: Hub, what: str, which: int) -> None:
+    seen = []
+
+    def lose(request: Request, answer: Answer) -> Answer | None:
+        if what in request.path:
+            seen.append(request.method)
+        return Answer(200, cut=-1) if what in request.path and len(seen) == which else None
+
+    hub.after.append(lose)
+    try:
+        publish(hosted(hub), TAG, {"a": b"one"})
+    except StoreUnavailable:
+        there = hosted(hub).find(TAG)
+        if there is None or there.draft:
+            publish(hosted(hub), TAG, {"a": b"one"})
+        else:
+            hosted(hub).finish(there, notes="notes")
+    assert len(seen) >= which
+    assert whole(hosted(hub), found(hosted(hub), TAG), "a") == b"one"
+    assert (list(hub.tags), list(hub.branches)) == ([TAG], ["main"])
+
+
 def test_a_tag_that_was_not_set_is_set_by_the_next(hub: Hub) -> None:
     def refuse(request: Request) -> Answer | None:
         return Answer(503) if "/tag/" in request.path else None
@@ -196,3 +221,8 @@ def test_the_token_is_that_of_the_environment(hub: Hub, monkeypatch: pytest.Monk
     publish(made, TAG, {"a": b"one"})
     assert {r.token for r in hub.requests()} == {TOKEN}
     assert TOKEN not in repr(made)
+
+
+def test_a_token_goes_over_https_only() -> None:
+    with pytest.raises(UsageError, match="https"):
+        host("owner/name", {"HF_ENDPOINT": "http://hub.example.org", "HF_TOKEN": TOKEN})

@@ -11,9 +11,10 @@ import io
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 from rote import releasetags, versions
-from rote.errors import BadName, Conflict, NotFound, Refused, StoreUnavailable, Unknown
+from rote.errors import BadName, Conflict, NotFound, Refused, StoreUnavailable, Unknown, UsageError
 from rote.hosting import CHANNEL_BYTES, HostedAsset, HostedRelease, Sending, Told
 from rote.publication import MANIFEST, NOTES
 from rote.targets.bucket import (
@@ -161,6 +162,8 @@ class HubHost:
             if self._look(below + MANIFEST, head) is not None:
                 return None
             drafted = self._heads().get(branch)
+            if drafted is None and self._look(below + MANIFEST, MAIN) is not None:
+                return None  # another finished it this moment
             files = self._tree(below, drafted) if drafted else []
             if drafted is None or not any(file.path == below + MANIFEST for file in files):
                 raise Refused(
@@ -292,9 +295,15 @@ class HubHost:
 
 def host(repo: str, environ: Mapping[str, str], *, token: str | None = None) -> HubHost:
     """The repository OWNER/NAME at the Hub, or at `HF_ENDPOINT`. Without a `token` it is that which huggingface_hub
-    finds: `HF_TOKEN`, or what `hf auth login` keeps."""
-    found = token or environ.get("HF_TOKEN") or get_token()
-    return HubHost(repo, endpoint=environ.get("HF_ENDPOINT") or ENDPOINT, token=found)
+    finds: `HF_TOKEN`, or what `hf auth login` keeps. Raises UsageError for an `HF_ENDPOINT` without TLS."""
+    endpoint = environ.get("HF_ENDPOINT") or ENDPOINT
+    found = token or environ.get("HF_TOKEN", "").strip() or get_token()
+    at = urlsplit(endpoint)
+    if at.scheme != "https" and at.hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise UsageError(
+            "HF_ENDPOINT is not at https://, and a token goes nowhere else", next="unset HF_ENDPOINT"
+        )
+    return HubHost(repo, endpoint=endpoint, token=found)
 
 
 def _adding(key: str, data: bytes) -> CommitOperationAdd:
