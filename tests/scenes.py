@@ -185,15 +185,15 @@ def scenes(folder: Path) -> dict[str, Scene]:
     keep("add")
     opened(work, 1).add(str(work / "data"))
     assert opened(work, 2).run().ok
-    opened(work, 3).release("digits")
-    opened(work, 4).promote("digits@1.0.0", "prod")
+    opened(work, 3).models.release("digits")
+    opened(work, 4).models.promote("digits@1.0.0", "prod")
     lay(work / "data", data(changed=True))
     keep("add-again")
     opened(work, 5).add(str(work / "data"))
     keep("run")
     assert opened(work, 6).run().ok
     keep("release")
-    opened(work, 7).release("digits")
+    opened(work, 7).models.release("digits")
     keep("promote")
     shutil.rmtree(work / "data")
     (work / "kept/a").unlink()

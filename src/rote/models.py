@@ -80,9 +80,10 @@ class Models:
 
         Raises GateRefused with the verdicts, Refused, Missing, BadName, UsageError.
         """
+        described = self._described(model)
         chosen = self._w.runs.named(run or self._last_reported())
         return self._parts.releasing.release(
-            self._described(model), chosen, version=version, bump=bump, note=note, recorded=recorded
+            described, chosen, version=version, bump=bump, note=note, recorded=recorded
         )
 
     def release_tags(self, model: str | None = None, *, dry_run: bool = False) -> list[Followed]:
@@ -114,8 +115,9 @@ class Models:
 
         Raises Refused, Missing, UsageError.
         """
+        described = self._described(model)
         chosen = self._w.runs.named(run or self._last_reported())
-        return self._parts.releasing.judge(self._described(model), chosen, recorded=recorded)
+        return self._parts.releasing.judge(described, chosen, recorded=recorded)
 
     def promote(self, model_version: str, alias: str, *, why: str = "") -> Channel:
         """Point an alias at `MODEL@VERSION`, in the store and then at the targets in `models.NAME.publish`. Raises

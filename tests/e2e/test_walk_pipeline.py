@@ -59,7 +59,7 @@ def test_what_was_written_over_an_out_is_not_put_aside_without_a_word(place: Pla
 
 def test_where_partial_outs_are_is_no_line_of_the_stages_output(place: Place) -> None:
     place.write("rote.yaml", "stages:\n  a: {cmd: 'echo 1 > o.txt; echo broke; exit 3', outs: [o.txt]}\n")
-    lines = place.rote("run", code=1).err.splitlines()
+    lines = place.rote("run", code=1).out.splitlines()
     assert "  | broke" in lines
     assert any(line.startswith("  what it had written is in .rote/aside/") for line in lines)
 

@@ -69,7 +69,7 @@ class World:
                 for root in (seen.in_force, seen.trash):
                     for ref in root.needs if root else ():
                         self.check_snapshot(ref)
-            else:
+            elif "/aliases/" in meta.key:
                 channel = without_check(store.get(meta.key).data, Channel, meta.key)
                 if (channel.alias, channel.seq) in self.aliases:
                     self.check_snapshot(channel.snapshot)
