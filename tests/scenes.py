@@ -246,7 +246,7 @@ class Clean:
 
 def held(root: Path) -> dict[str, dict[str, str]]:
     """Model -> alias -> version."""
-    return {model.name: model.aliases for model in opened(root, 61).models()}
+    return {model.name: model.aliases for model in opened(root, 61).models.all()}
 
 
 def whole(root: Path, clean: Clean) -> None:
