@@ -23,7 +23,8 @@ def test_the_version_in_production_is_compared_on_the_new_images(bare: Place) ->
         shutil.copy(EXAMPLE / name, place.root)
     shutil.copytree(EXAMPLE / "src", place.root / "src", ignore=shutil.ignore_patterns("__pycache__"))
     text = place.read("rote.yaml").replace("python src/", f"{sys.executable} src/")
-    text = text.replace("rows > 1000", "rows > 300")  # the check of the example asks for more than the first images
+    # The check of the example asks for more than the first images.
+    text = text.replace("rows > 1000", "rows > 300")
     place.write(".gitignore", "__pycache__/\nbuild/\nmetrics.json\n")
     place.write("rote.yaml", text)
     place.rote("init")
