@@ -15,12 +15,13 @@ import msgspec
 
 from rote import releasetags, versions
 from rote.encoding import digest_of
-from rote.errors import BadName, Changed, Conflict, Corrupt, NotFound, Refused, StoreFull, Unknown
+from rote.errors import BadName, Conflict, Corrupt, NotFound, Refused, Unknown
 from rote.hosting import CHANNEL_BYTES, HostedAsset, HostedRelease, Sending, Told
 from rote.ids import name as parse_name
 from rote.ids import shown
 from rote.ports import Found, ObjectStore
 from rote.publication import MANIFEST, NOTES, PublishedManifest
+from rote.targets.spool import copy
 
 LARGEST = 128 << 30
 """Bytes of one object: what S3 takes in 10,000 parts of 16 MiB, with room to spare."""
@@ -317,25 +318,7 @@ def _spooled(file: Sending) -> Iterator[bytes | mmap]:
     """The whole file at once, as an object is written: of a large one a copy on disk that is mapped. Raises Changed if
     it is not what it was said to be, StoreFull."""
     with tempfile.SpooledTemporaryFile(max_size=PIECE, prefix="rote-publish-") as spool:
-        size, sha256 = 0, hashlib.sha256()
-        try:
-            for piece in file.read(0):
-                size += len(piece)
-                if size > file.size:
-                    break
-                sha256.update(piece)
-                spool.write(piece)
-            spool.flush()
-        except OSError as e:
-            raise StoreFull(
-                f"no room for a copy of {file.name} while it is sent: {e.strerror or e}",
-                where=tempfile.gettempdir(),
-                next="set TMPDIR to a folder with more room, then do the same again",
-            ) from e
-        if (size, sha256.hexdigest()) != (file.size, file.sha256):
-            raise Changed(
-                f"{shown(file.name)} is not what it was when it was looked at", next="do the same again"
-            )
+        size = copy(file, spool)
         if size <= PIECE:
             spool.seek(0)
             yield spool.read()

@@ -11,17 +11,16 @@ from typing import BinaryIO, Final
 from urllib.parse import quote
 
 from rote.errors import (
-    Changed,
     Conflict,
     Corrupt,
     MissingExtra,
     NotFound,
     Refused,
-    StoreFull,
     StoreUnavailable,
 )
 from rote.hosting import Sending
 from rote.ids import shown
+from rote.targets.spool import copy
 
 try:
     from huggingface_hub import HfApi, get_session
@@ -198,25 +197,7 @@ def blob_id(size: int) -> hashlib._Hash:
 def spooled(file: Sending) -> Iterator[tuple[BinaryIO, str]]:
     """A copy of the file on disk, and its git digest. Raises Changed if it is not what it was said to be, StoreFull."""
     with tempfile.TemporaryFile(prefix="rote-publish-") as spool:
-        size, sha256, sha1 = 0, hashlib.sha256(), blob_id(file.size)
-        try:
-            for piece in file.read(0):
-                size += len(piece)
-                if size > file.size:
-                    break
-                sha256.update(piece)
-                sha1.update(piece)
-                spool.write(piece)
-            spool.flush()
-        except OSError as e:
-            raise StoreFull(
-                f"no room for a copy of {file.name} while it is sent: {e.strerror or e}",
-                where=tempfile.gettempdir(),
-                next="set TMPDIR to a folder with more room, then do the same again",
-            ) from e
-        if (size, sha256.hexdigest()) != (file.size, file.sha256):
-            raise Changed(
-                f"{shown(file.name)} is not what it was when it was looked at", next="do the same again"
-            )
+        sha1 = blob_id(file.size)
+        copy(file, spool, sha1.update)
         spool.seek(0)
         yield spool, sha1.hexdigest()
