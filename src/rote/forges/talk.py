@@ -10,7 +10,8 @@ import email.utils
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from email.message import Message
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
@@ -23,6 +24,19 @@ from rote.ids import shown
 from rote.ports import Clock
 
 _T = TypeVar("_T")
+
+
+class Outcome(Protocol):
+    """What one try came to, as far as `Talk.patiently` looks at it."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str] | Message: ...
+
+
+_Got = TypeVar("_Got", bound=Outcome)
 _log = logging.getLogger("rote.forges")
 LARGEST = 32 << 20
 """Bytes of an answer that is read whole."""
@@ -114,28 +128,27 @@ class Talk:
             raise self.vendor.refused(answer)
         return reply
 
-    def patiently(self, once: Callable[[], _T], *, repeat: bool) -> _T:
+    def patiently(self, once: Callable[[], _Got], *, repeat: bool) -> _Got:
         """Do a request, again and again while the forge is busy or out of reach, as long as there is patience."""
         began = self._clock.monotonic()
         times = 0
         while True:
             try:
-                got: Any = once()
+                got = once()
             except Cut as e:
                 if e.trust or not repeat:
                     raise self.vendor.unreachable(e) from None
                 wait = self._grown(times)
-                self._wait(wait, began, e.known, lambda e=e: self.vendor.unreachable(e))  # type: ignore[misc]  # bound now
+                self._wait(wait, began, e.known, self.vendor.unreachable(e))
             else:
                 status, heads = got.status, {k.lower(): v for k, v in got.headers.items()}
                 limited = self.limit(status, heads, got, times)
                 if limited is None and (status not in BUSY or not repeat):
-                    return got  # type: ignore[no-any-return]  # it is what `once` gave
+                    return got
                 wait = self._grown(times) if limited is None else limited
                 if isinstance(got, Reply):
                     got.close()
-                error = self.vendor.busy(status, limited)
-                self._wait(wait, began, True, lambda error=error: error)  # type: ignore[misc]  # bound now
+                self._wait(wait, began, True, self.vendor.busy(status, limited))
             times += 1
 
     def limit(self, status: int, heads: Mapping[str, str], got: object, times: int) -> float | None:
@@ -164,11 +177,11 @@ class Talk:
         most = min(self._patience.cap, self._patience.base * 2.0 ** min(times, 16))
         return most * (int(self._clock.token(4), 16) / 0xFFFFFFFF)
 
-    def _wait(self, wait: float, began: float, known: bool, error: Callable[[], RoteError]) -> None:
+    def _wait(self, wait: float, began: float, known: bool, error: RoteError) -> None:
         spent = self._clock.monotonic() - began
         patience = self._patience
         if spent + wait > (patience.deadline if known else min(patience.stranger, patience.deadline)):
-            raise error()
+            raise error
         if wait >= 5:
             _log.warning("%s is busy; going on in %d seconds", self.vendor.name, int(wait))
         self._clock.sleep(wait)

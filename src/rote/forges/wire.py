@@ -125,7 +125,7 @@ class Wire:
         target = parts.path + (f"?{parts.query}" if parts.query else "")
 
         def on(conn: _Connection) -> Reply:
-            self._head(conn, place, method, target, headers, size)
+            self._head(conn, place, method, target, headers=headers, size=size)
             return self._rest(conn, place, body, size)
 
         if method in ("GET", "HEAD"):
@@ -159,9 +159,16 @@ class Wire:
             idle = self._idle.get(place)
             return idle.pop() if idle else None
 
-    def _head(  # noqa: PLR0917 - the parts of a request
-        self, conn: _Connection, place: _Place, method: str, target: str, headers: Mapping[str, str], size: int
-    ) -> None:  # fmt: skip
+    def _head(
+        self,
+        conn: _Connection,
+        place: _Place,
+        method: str,
+        target: str,
+        *,
+        headers: Mapping[str, str],
+        size: int,
+    ) -> None:
         try:
             conn.putrequest(method, self._absolute(place, target), skip_accept_encoding=True)
             for name, value in headers.items():
