@@ -99,13 +99,21 @@ def spawn(count: int) -> None:
 def rounds_of(
     folder: Path, name: str, texts: tuple[str, str], run: list[str]
 ) -> dict[str, tuple[float, float]]:
-    """Cold; nothing to do; one change deep in the graph, after which 50 stages follow."""
+    """Cold; nothing to do; one change deep in the graph, after which 50 stages follow. Each is told when it is there."""
+    found = {}
     project(folder, name, texts[0])
-    found = {"cold": measured(run, folder)}
+
+    def take(work: str) -> None:
+        found[work] = measured(run, folder)
+        print(
+            f"{run[0]}: {work}: {found[work][0]:.3g} s, {found[work][1]:.0f} MB", file=sys.stderr, flush=True
+        )
+
+    take("cold")
     measured(run, folder)
-    found["nothing to do"] = measured(run, folder)
+    take("nothing to do")
     (folder / name).write_text(texts[1])
-    found["one change"] = measured(run, folder)
+    take("one change")
     return found
 
 
@@ -130,8 +138,8 @@ def peers(
 
 def main() -> None:
     setting = arguments()
-    rows = []
-    for count in (1000, 10_000):
+    for count in (10_000, 1000):
+        rows = []
         with fresh(setting) as place:
             changed = count - CHAIN // 2
             ours = rote_project(setting, place)
@@ -159,7 +167,7 @@ def main() -> None:
                         note,
                     )
                 )
-    report(setting, rows)
+        report(setting, rows)
 
 
 if __name__ == "__main__":

@@ -76,7 +76,9 @@ export class Model {
   }
 
   async #document() {
-    const data = await this.#get(`models/${this.name}/aliases/${this.alias}`, LONGEST_DOCUMENT);
+    // Small enough to be read whole each time: a server may date what it has by the second only, and an alias that was
+    // moved twice within one would then seem unchanged for ever.
+    const data = await this.#get(`models/${this.name}/aliases/${this.alias}`, LONGEST_DOCUMENT, "no-store");
     const [json, check, end] = new TextDecoder("utf-8", { fatal: true }).decode(data).split("\n");
     if (end !== "" || check !== `blake3:${blake3(new TextEncoder().encode(json))}`) throw new Error("the channel is damaged");
     const document = JSON.parse(json);
@@ -137,8 +139,8 @@ export class Model {
   }
 
   // At most `cap` bytes: whoever sends more is cut off. The browser asks whether what it has is still right.
-  async #get(path, cap) {
-    const reply = await fetch(this.from + path, { cache: "no-cache", credentials: "omit", redirect: "follow" });
+  async #get(path, cap, cache = "no-cache") {
+    const reply = await fetch(this.from + path, { cache, credentials: "omit", redirect: "follow" });
     if (!reply.ok) throw new Error(`${path}: ${reply.status}`);
     const parts = [];
     let length = 0;
