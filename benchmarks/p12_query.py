@@ -13,7 +13,8 @@ import msgspec
 from rote.catalogue import Catalogue
 from rote.encoding import with_check
 from rote.ids import RunId, TxnId
-from rote.record import LIVE, Root, Run
+from rote.record import LIVE, Root
+from rote.run import Run
 from rote.stores.memory import MemoryStore
 from rote.testing.clock import StillClock
 from rounds import Row, arguments, fresh, median, report

@@ -11,8 +11,9 @@ import msgspec
 from rote.catalogue import Catalogue
 from rote.encoding import with_check
 from rote.ids import RunId, TxnId
-from rote.record import LIVE, Root, Run
+from rote.record import LIVE, Root
 from rote.roots import Roots
+from rote.run import Run
 from rote.runs import Runs
 from rote.stores.memory import MemoryStore
 from rote.testing.clock import StillClock

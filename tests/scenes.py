@@ -13,9 +13,9 @@ from rote.founding import found
 from rote.ids import digest
 from rote.ports import ObjectStore, Silence
 from rote.project import Project
-from rote.record import Host
 from rote.rooted import PREFIXES, is_root
 from rote.roots import Roots
+from rote.run import Host
 from rote.snapshots import Snapshots
 from rote.stores.folder import FolderStore
 from rote.testing.clock import START, StillClock

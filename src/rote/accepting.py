@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 
+from rote.channel import Channel
 from rote.errors import Corrupt
-from rote.record import Channel, Trial
+from rote.landed import Trial
 
 
 class Verdict(Enum):

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 import msgspec
 
 from rote import conditional
+from rote.channel import Channel
 from rote.channels import Channels, Held, key
 from rote.encoding import with_check
 from rote.errors import Conflict
 from rote.mirroring import Standing, standing
 from rote.ports import ObjectStore
-from rote.record import Channel, Version
 from rote.registry import version_key
 from rote.roots import Roots
+from rote.version import Version
 
 _TRIES = 8
 

@@ -7,9 +7,9 @@ import msgspec
 from rote import appcost, polling, versions
 from rote.appcost import AppCost, Following
 from rote.errors import UsageError
-from rote.record import Version
 from rote.snapshot import SnapshotRef
 from rote.usage import PLANS
+from rote.version import Version
 from rote.wiring import Wiring
 
 

@@ -15,8 +15,9 @@ from rote.ids import RunId, StageKey
 from rote.outcomes import done, failed, starts_of
 from rote.pipeline import Stage
 from rote.ports import Executor, Process, Progress
-from rote.record import Compared, Found, Result, StageOutcome
 from rote.redoing import compared, told
+from rote.result import Found, Result
+from rote.run import Compared, StageOutcome
 from rote.sightings import short
 from rote.stagekey import Inputs
 from rote.stagework import Done, Stagework, label_of

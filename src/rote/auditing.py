@@ -19,8 +19,9 @@ from rote.operating import Operating
 from rote.outcomes import text_of
 from rote.pipeline import Stage
 from rote.ports import Process
-from rote.record import Differing, Result
 from rote.redoing import differences
+from rote.result import Result
+from rote.run import Differing
 from rote.snapshot import SnapshotRef
 from rote.stagework import Done
 from rote.wiring import Wiring

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from rote.pipeline import Model
-from rote.record import Version
 from rote.releasenotes import figure, numbers, plain
 from rote.remarks import Told
+from rote.version import Version
 
 _LICENCES = (
     " "

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from rote import versions
 from rote.card import CardSources, DataShown, card
 from rote.errors import Missing, RoteError, StoreError
-from rote.record import Version
 from rote.verifying.evidence import run_of, stages_of
+from rote.version import Version
 from rote.wiring import Wiring
 
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from rote import conditional, versions
+from rote.channel import AliasArchive, AliasMove, Channel
 from rote.encoding import FORMAT, with_check, without_check
 from rote.errors import Conflict, Corrupt, TooNew, UsageError
 from rote.ids import name as parse_name
 from rote.ports import Clock, Found, ObjectStore
-from rote.record import AliasArchive, AliasMove, Channel
 from rote.snapshot import SnapshotRef
 
 MAX_BYTES = 4096

@@ -10,12 +10,13 @@ import msgspec
 from blake3 import blake3
 
 from rote import conditional, nodes, packs
+from rote.channel import Channel
 from rote.encoding import without_check
 from rote.errors import Corrupt, NotFound, StoreError, TooNew
 from rote.inspecting import Records, inspect
 from rote.inspecting import advice as advised
 from rote.ports import ObjectStore, Progress, Silence
-from rote.record import LIVE, OPEN, Channel, Root, Txn
+from rote.record import LIVE, OPEN, Root, Txn
 from rote.registry import version_key
 from rote.rooted import PREFIXES, Rooted, is_root, rooted
 from rote.roots import Roots

@@ -19,7 +19,7 @@ from rote.errors import Changed, RoteError
 from rote.ids import RunId
 from rote.pipeline import CheckpointRule, Stage
 from rote.ports import CheckpointFolder, Clock, HeldTree, Process, Progress
-from rote.record import Found
+from rote.result import Found
 from rote.unfinished import Checkpoint
 
 LOOK = 1.0

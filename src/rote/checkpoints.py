@@ -13,7 +13,7 @@ from rote.errors import Changed, Corrupt, Missing, NotFound, StoreError
 from rote.ids import RunId, StageKey
 from rote.ingest import SnapshotWriter
 from rote.ports import Clock, HeldTree
-from rote.record import Found
+from rote.result import Found
 from rote.results import needs_of
 from rote.roots import Roots
 from rote.snapshot import SnapshotRecord, SnapshotRef

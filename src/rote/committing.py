@@ -13,7 +13,7 @@ from rote.errors import RoteError
 from rote.ids import RunId, StageKey
 from rote.matching import Matching
 from rote.ports import Clock
-from rote.record import Found, Result
+from rote.result import Found, Result
 from rote.results import Last, LastResults, result_key
 from rote.snapshot import SnapshotRef
 from rote.stagekey import Inputs, shown

@@ -9,7 +9,7 @@ import msgspec
 
 from rote.errors import UsageError
 from rote.ids import RunId
-from rote.record import Run
+from rote.run import Run
 
 
 class Row(msgspec.Struct, frozen=True):

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import msgspec
 
 from rote import conditional
+from rote.alive import Ask, Stop
 from rote.encoding import with_check, without_check
 from rote.ids import RunId
 from rote.livelog import ask_key
 from rote.ports import Clock, ObjectStore
-from rote.record import Ask, Stop
 
 
 class Control:

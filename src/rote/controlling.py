@@ -16,9 +16,9 @@ from rote.errors import Locked, Missing, Refused
 from rote.following import Following
 from rote.ids import RunId, run_id, shown
 from rote.pacing import patience
-from rote.record import FINISHED, RUNNING, Run
 from rote.redaction import MASK, redact_values
 from rote.resuming import apart
+from rote.run import FINISHED, RUNNING, Run
 from rote.vigil import Vigil
 from rote.waking import NAME as WAKE
 from rote.waking import poke

@@ -8,10 +8,10 @@ from rote import conditional, roots, versions
 from rote.errors import Conflict, Missing, Refused, UsageError
 from rote.marking import RootSeen
 from rote.ports import Clock, ObjectStore
-from rote.record import Version
 from rote.registry import Registry, version_key
 from rote.remarks import DELETE
 from rote.trash import Trash
+from rote.version import Version
 
 _TRIES = 8
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import msgspec
 
+from rote.channel import AliasMove, Channel
 from rote.channels import MAX_BYTES
 from rote.encoding import with_check, without_check
 from rote.errors import Conflict, NotFound, Refused, Unknown
 from rote.hosting import ReleaseHost, Told
 from rote.publication import ManifestRef
-from rote.record import AliasMove, Channel
 from rote.registry import Registry
 
 _TRIES = 8

@@ -8,10 +8,10 @@ import msgspec
 
 from rote.plainly import Brought
 from rote.ports import Landing, Progress, Silence
-from rote.record import VersionFile
 from rote.registry import Registry
 from rote.snapshot import SnapshotRef
 from rote.snapshots import Snapshots
+from rote.version import VersionFile
 
 
 class Fetched(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ import rote
 from rote.detaching import Order, Report
 from rote.errors import RoteError
 from rote.ports import Silence
-from rote.record import Run
+from rote.run import Run
 
 REPORTS = 3
 """The descriptor that reports go to."""

@@ -25,11 +25,12 @@ from rote.operating import Operating
 from rote.outcomes import text_of
 from rote.pipeline import Model, Stage
 from rote.ports import Process
-from rote.record import Run, StageOutcome, Version
 from rote.results import LastResults
+from rote.run import Run, StageOutcome
 from rote.snapshot import FILE, SnapshotRef
 from rote.stagekey import Inputs
 from rote.stagework import Done, Stagework
+from rote.version import Version
 from rote.watching import Findings
 from rote.wiring import Wiring
 from rote.worktree.places import delete

@@ -11,7 +11,7 @@ from rote.errors import Missing, RoteError, StoreError
 from rote.ids import RunId, nearest, shown, stage_name
 from rote.livelog import LOG, Item, segment_key, unpack_segment
 from rote.ports import Clock, ObjectStore
-from rote.record import RUNNING, Run
+from rote.run import RUNNING, Run
 from rote.runs import Runs, rest
 from rote.vigil import Vigil
 

@@ -8,7 +8,7 @@ import msgspec
 
 from rote.encoding import canonical, tagged
 from rote.ids import Digest, StageKey
-from rote.record import Found, Listed, Sought
+from rote.result import Found, Listed, Sought
 
 MOST_SEATS = 16
 """So many results of one stage key stand for a set of questions each."""

@@ -30,7 +30,7 @@ from rote.gatewords import (
 )
 from rote.pipeline import Gate
 from rote.predictions import Unusable
-from rote.record import Evidence, GateVerdict
+from rote.verdict import Evidence, GateVerdict
 
 __all__ = ["Baseline", "Expr", "Needs", "aliases", "evaluate", "needs", "parse"]
 

@@ -10,8 +10,8 @@ import msgspec
 from rote.errors import UsageError
 from rote.landing.placing import Placing
 from rote.ports import Progress, Silence
-from rote.record import VersionFile
 from rote.repositories import Holding, Repository
+from rote.version import VersionFile
 
 
 class Got(msgspec.Struct, frozen=True):

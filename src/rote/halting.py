@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 import msgspec
 
+from rote.alive import Stop
 from rote.ids import shown
-from rote.record import PAUSED, STOPPED, Stop
+from rote.run import PAUSED, STOPPED
 from rote.underway import Underway
 
 LEAD, SHARE = 120.0, 0.1

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from rote import conditional, fence, founding
+from rote.channel import AliasArchive
 from rote.encoding import without_check
 from rote.errors import Corrupt, NotFound
 from rote.livelog import unpack_segment
 from rote.ports import ObjectStore
-from rote.record import AliasArchive, Fence, StoreInfo
+from rote.record import Fence, StoreInfo
 from rote.remarks import Remarks
 from rote.snapshot import SnapshotRecord
 from rote.snapshots import Snapshots

@@ -13,7 +13,7 @@ from rote.errors import Refused
 from rote.ids import shown
 from rote.pipeline import Model
 from rote.ports import Committed, ObjectStore
-from rote.record import Run
+from rote.run import Run
 from rote.signatures import Read, shortened, signature
 from rote.snapshot import FILE, SnapshotRecord
 from rote.snapshots import Snapshots

@@ -17,7 +17,8 @@ from rote.errors import Corrupt, Locked, Missing, RoteError, StoreError, TooNew
 from rote.ids import RunId, StageKey
 from rote.matching import Match, Matching
 from rote.ports import Clock, Exit, ObjectStore, Process, Progress
-from rote.record import RUNNING, Found
+from rote.result import Found
+from rote.run import RUNNING
 from rote.runs import Runs
 from rote.stagework import Failure
 from rote.unfinished import FREE, HELD, Lease

@@ -15,10 +15,12 @@ from rote.gatewords import HIGHEST, Best
 from rote.ids import RunId, shown
 from rote.pipeline import Model, PredictionsFile
 from rote.predictions import SECONDS, Predictions, Unusable, decode
-from rote.record import GateVerdict, Run, Version
 from rote.registry import Registry
+from rote.run import Run
 from rote.snapshot import FILE, SnapshotRef
 from rote.snapshots import Snapshots
+from rote.verdict import GateVerdict
+from rote.version import Version
 
 LARGEST = 256 << 20
 """Bytes that a file of predictions may have."""

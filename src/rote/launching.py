@@ -13,7 +13,7 @@ from rote.controlling import Controlling
 from rote.elsewhere import Elsewhere
 from rote.errors import BadPath
 from rote.operating import Operating, Terms
-from rote.record import Request, Run
+from rote.run import Request, Run
 from rote.runrecord import RunOutcome
 from rote.wiring import Wiring
 

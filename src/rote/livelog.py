@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import msgspec
 from blake3 import blake3
 
+from rote.alive import Sign
 from rote.errors import Corrupt
 from rote.ids import RunId
-from rote.record import Sign
 
 MAGIC = b"ROTELIVE"
 LOG = 1

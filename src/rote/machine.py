@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Mapping
 
-from rote.record import Host
+from rote.run import Host
 
 _DIST = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)(?:-py[\d.]+)?\.(?:dist-info|egg-info)\Z")
 

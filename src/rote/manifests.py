@@ -14,7 +14,7 @@ from rote.errors import BadName, BadPath, Corrupt, TooNew
 from rote.ids import Digest, SnapshotId, digest, shown
 from rote.ids import name as parse_name
 from rote.publication import ManifestRef, PublishedFile, PublishedFiles, PublishedManifest
-from rote.record import VersionFile
+from rote.version import VersionFile
 
 MAX_BYTES = 64 << 20
 """A manifest is never larger than this."""

@@ -8,12 +8,13 @@ from typing import TypeVar
 import msgspec
 
 from rote import conditional, ids
+from rote.channel import Channel
 from rote.encoding import without_check
 from rote.errors import BadName
 from rote.ids import SnapshotId, TxnId
 from rote.ports import Found, Meta, ObjectStore
 from rote.readback import in_force
-from rote.record import COMMITTED, OPEN, PENDING, TOMBSTONE, Channel, Root, Txn
+from rote.record import COMMITTED, OPEN, PENDING, TOMBSTONE, Root, Txn
 from rote.rooted import PREFIXES, is_root
 from rote.snapshot import SnapshotRecord, SnapshotRef
 

@@ -8,7 +8,7 @@ from rote import found as law
 from rote.found import Difference
 from rote.ids import StageKey
 from rote.ports import Files
-from rote.record import Found, Listed, Result, Sought
+from rote.result import Found, Listed, Result, Sought
 from rote.results import Results
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
+from rote.channel import AliasMove
 from rote.errors import UsageError
 from rote.ids import RunId, name, nearest, shown
-from rote.record import AliasMove
 from rote.snapshot import SnapshotRef
 
 KINDS = ("runs", "results", "data", "models")

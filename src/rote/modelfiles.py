@@ -11,7 +11,7 @@ from rote.ids import nearest, shown
 from rote.ingest import SnapshotWriter
 from rote.pipeline import Model
 from rote.ports import Columns, Committed, Silence
-from rote.record import Run
+from rote.run import Run
 from rote.snapshot import FILE, SnapshotRecord, SnapshotRef
 from rote.snapshots import Snapshots
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from rote import remarks
 from rote import versions as law
+from rote.channel import AliasMove, Channel
 from rote.errors import Refused, UsageError
 from rote.ids import name, nearest, shown
 from rote.modelwiring import ModelWiring
 from rote.pipeline import Model
-from rote.record import AliasMove, Channel, GateVerdict, Version
+from rote.verdict import GateVerdict
+from rote.version import Version
 from rote.wiring import Wiring
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from rote.pipeline import Model
     from rote.pointer import Pointer
     from rote.provenance import Provenance
-    from rote.record import Run, Version
     from rote.releasing import Releasing
+    from rote.run import Run
+    from rote.version import Version
 
 
 class ModelWiring:

@@ -31,8 +31,9 @@ from rote.overriding import Override
 from rote.pipeline import Pipeline, Stage, Values
 from rote.plan import Plan, Why
 from rote.planning import Planner
-from rote.record import Request, Result, Run
+from rote.result import Result
 from rote.results import LastResults
+from rote.run import Request, Run
 from rote.runner import Parts, Runner
 from rote.runrecord import Begun, RunOutcome
 from rote.smoking import SMOKE

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rote import manifests, plainly, releasetags, targetnames
+from rote.channel import Channel
 from rote.clock import SystemClock
 from rote.errors import Corrupt, Missing, MissingExtra, NotFound
 from rote.hosting import HostedRelease, ReleaseHost, Told
@@ -14,11 +15,11 @@ from rote.ids import shown
 from rote.plainly import Brought
 from rote.ports import Landing, ObjectStore, Progress
 from rote.publication import MANIFEST, ManifestRef, PublishedAsset, PublishedManifest
-from rote.record import Channel, Version
 from rote.snapshot import SnapshotRef
 from rote.stores import address as stores
 from rote.stores.retry import Patience, RetryingStore
 from rote.targets.bucket import BucketHost
+from rote.version import Version
 
 PATIENCE = Patience(deadline=10.0)
 """How long an application asks a place that is busy or away."""

@@ -8,7 +8,7 @@ from rote.errors import RoteError
 from rote.ids import Digest, StageKey
 from rote.pipeline import Stage
 from rote.plan import FROZEN
-from rote.record import StageOutcome, Tried
+from rote.run import StageOutcome, Tried
 from rote.stagekey import Inputs
 from rote.stagework import Done, Failure
 

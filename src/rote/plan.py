@@ -10,7 +10,7 @@ import msgspec
 from rote.encoding import canonical
 from rote.found import Difference
 from rote.ids import RunId, StageKey
-from rote.record import Found, Result
+from rote.result import Found, Result
 from rote.stagekey import Inputs, shown
 
 HIT, RUN, BLOCKED, FROZEN = "hit", "run", "blocked", "frozen"

@@ -15,7 +15,7 @@ from rote.ids import SnapshotId
 from rote.matching import Match, Matching
 from rote.pipeline import Pipeline, Stage
 from rote.plan import Decision, Plan, Why
-from rote.record import Result
+from rote.result import Result
 from rote.results import LastResults
 from rote.stagekey import Inputs
 from rote.stagework import Stagework

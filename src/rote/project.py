@@ -16,7 +16,7 @@ from rote.ids import nearest, shown
 from rote.pipeline import Pipeline
 from rote.pointer import SUFFIX
 from rote.ports import Progress, Silence
-from rote.record import Run
+from rote.run import Run
 from rote.snapshot import FILE, Entry, SnapshotRef
 from rote.wiring import Wiring
 

@@ -14,11 +14,13 @@ from rote.identity import identify
 from rote.ids import Digest, RunId, SnapshotId, StageKey
 from rote.pointer import Pointer
 from rote.ports import Columns, Silence
-from rote.record import DataUsed, Environment, Result, Run, StageOutcome, Version
+from rote.result import Result
 from rote.results import inputs_of
+from rote.run import Run, StageOutcome
 from rote.snapshot import FILE, SnapshotRecord
 from rote.snapshots import Snapshots
 from rote.spots import nodes_below
+from rote.version import DataUsed, Environment, Version
 
 Pointers = Callable[[str | None], Mapping[str, Pointer]]
 """Data path -> pointer, as of a commit; of the working tree for None. Raises Missing, and what reading them raises."""

@@ -16,10 +16,10 @@ from rote.hosting import HostedRelease, ReleaseHost
 from rote.ids import RunId, SnapshotId
 from rote.ports import Progress, Silence, Sink
 from rote.publication import MANIFEST, NOTES, ManifestRef, PublishedFile, PublishedManifest
-from rote.record import Version, VersionFile
 from rote.shipping import Sender, Source, checked, other_draft, whole
 from rote.snapshot import SnapshotRef
 from rote.snapshots import Snapshots
+from rote.version import Version, VersionFile
 
 THREADS = 4
 """Files that are sent at once."""

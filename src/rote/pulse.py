@@ -11,13 +11,13 @@ from contextlib import suppress
 import msgspec
 
 from rote import conditional
+from rote.alive import Ask, Sign, Stop
 from rote.encoding import without_check
 from rote.errors import Conflict, StoreError
 from rote.ids import RunId
 from rote.livelog import Now, ask_key, now_key, pack_now, pack_segment, segment_key
 from rote.pacing import Pace
 from rote.ports import Clock, ObjectStore
-from rote.record import Ask, Sign, Stop
 from rote.spool import Part, Spool
 from rote.waking import Waker
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import msgspec
 
+from rote.alive import Stop
 from rote.ids import RunId
 from rote.pacing import FOLDER, Pace
 from rote.ports import Clock, ObjectStore
 from rote.pulse import Far, Pulse
-from rote.record import Run, Stop
 from rote.redaction import redact, redact_values
+from rote.run import Run
 from rote.snapshot import SnapshotRef
 from rote.spool import Spool
 from rote.transactions import Transactions, Write

@@ -7,7 +7,8 @@ from typing import Any
 
 from rote.data import HERE, Data
 from rote.errors import RoteError
-from rote.record import Compared, Differing, Result
+from rote.result import Result
+from rote.run import Compared, Differing
 from rote.snapshot import FILE
 from rote.stagework import Done
 

@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from rote import conditional, fence, ids, versions
+from rote.channel import AliasMove, Channel
 from rote.channels import Channels, Seal, Target
 from rote.encoding import without_check
 from rote.errors import BadName, Missing, Refused
 from rote.ids import nearest, shown
 from rote.ports import Clock, ObjectStore
-from rote.record import AliasMove, Channel, Fence, Version
+from rote.record import Fence
 from rote.remarking import Remarking
 from rote.roots import Roots
 from rote.snapshot import SnapshotRecord
+from rote.version import Version
 from rote.versions import Semver
 
 _AFTER_ALL = "~"  # greater than every character that a key may have

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rote.record import Version
+from rote.version import Version
 
 MAX_BYTES = 100_000
 """GitHub takes notes of up to 125,000 characters."""

@@ -21,11 +21,13 @@ from rote.pickles import HEAD, why_pickle
 from rote.pipeline import Gate, Model
 from rote.ports import Clock
 from rote.provenance import Origin, Provenance
-from rote.record import Bump, GateVerdict, Run, Unstamped, Version, VersionFile
 from rote.registry import Registry, version_key
+from rote.run import Run
 from rote.snapshot import Entry, SnapshotRecord
 from rote.snapshots import Snapshots
 from rote.transactions import Beaten, Transactions, Write
+from rote.verdict import GateVerdict
+from rote.version import Bump, Unstamped, Version, VersionFile
 
 _ATTEMPTS = 64
 _LOOKED_INTO = 256

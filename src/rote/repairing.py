@@ -10,6 +10,7 @@ import msgspec
 
 from rote import conditional
 from rote.carrying import Carrier
+from rote.channel import Channel
 from rote.check import CheckReport, Mended, Repaired
 from rote.encoding import with_check, without_check
 from rote.errors import BadPath, Changed, Corrupt, Missing, NotFound, StoreError
@@ -20,7 +21,7 @@ from rote.mirroring import relocated
 from rote.piecework import ChunkFinder, Patched
 from rote.ports import ObjectStore, Progress, Silence, Tree
 from rote.presence import Presence, Source
-from rote.record import Channel, Root, StoreInfo
+from rote.record import Root, StoreInfo
 from rote.rooted import PREFIXES, is_root
 from rote.roots import Roots, held
 from rote.snapshot import SnapshotRecord, SnapshotRef

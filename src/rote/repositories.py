@@ -16,12 +16,13 @@ from rote.errors import BadName, ConfigError, Missing, NotAProject, RoteError, U
 from rote.ids import Digest, nearest, shown
 from rote.pointer import SUFFIX, Pointer
 from rote.ports import Progress, Sink
-from rote.record import FINISHED, Run, Version
 from rote.repoaddress import RepoAddress
+from rote.run import FINISHED, Run
 from rote.snapshot import FILE, SnapshotRef
 from rote.stores import locations
 from rote.vcs import Git
 from rote.vcs.clones import Clone
+from rote.version import Version
 from rote.wiring import Wiring
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from rote.encoding import digest_of
 from rote.ids import RunId, StageKey
-from rote.record import Result
+from rote.result import Result
 from rote.roots import Roots
 from rote.snapshot import SnapshotRef
 from rote.stagekey import Inputs, shown

@@ -10,9 +10,9 @@ from rote.errors import Missing, Refused
 from rote.ids import shown
 from rote.pointer import Pointer
 from rote.provenance import Provenance
-from rote.record import Version
 from rote.revisions import pointers
 from rote.runsofcommits import RunsOfCommits
+from rote.version import Version
 from rote.wiring import Wiring
 
 

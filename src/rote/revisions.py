@@ -13,7 +13,7 @@ from rote.data import HERE
 from rote.ids import shown
 from rote.pipeline import Pipeline
 from rote.pointer import SUFFIX, Pointer
-from rote.record import Run
+from rote.run import Run
 from rote.wiring import Wiring
 
 PARAMS = "params.yaml"

@@ -25,8 +25,9 @@ from rote.pipeline import Pipeline, Stage
 from rote.planning import GONE, frozen_result
 from rote.ports import Bounds, Clock, Executor, Progress, Silence
 from rote.pulse import Far
-from rote.record import Result, Run, StageOutcome
+from rote.result import Result
 from rote.results import Last, LastResults, inputs_of
+from rote.run import Run, StageOutcome
 from rote.runrecord import Begun, RunOutcome, RunRecord
 from rote.runs import Runs
 from rote.scheduling import Schedule

@@ -14,9 +14,9 @@ from rote.halting import Halt
 from rote.ids import RunId
 from rote.outcomes import BAD, keys_of, text_of
 from rote.ports import Clock
-from rote.record import FAILED, FINISHED, Run, StageOutcome
 from rote.recording import Recorder
 from rote.results import LastResults
+from rote.run import FAILED, FINISHED, Run, StageOutcome
 from rote.runs import Runs
 
 

@@ -18,10 +18,11 @@ from rote.ids import RunId, TxnId, name, nearest, run_id, shown, stage_name, sta
 from rote.livelog import LOG, Item, ask_key, live_prefix, now_key, unpack_now, unpack_segment
 from rote.pacing import FOLDER, Pace
 from rote.ports import Clock, ObjectStore
-from rote.record import LIVE, OPEN, RUNNING, STOPPED, Run
+from rote.record import LIVE, OPEN
 from rote.recording import Recorder, clean, record_key
 from rote.redaction import redact
 from rote.roots import Roots, decoded, held
+from rote.run import RUNNING, STOPPED, Run
 from rote.transactions import Transactions
 
 _BEFORE_LAST = re.compile(r"last~[0-9]{1,9}")

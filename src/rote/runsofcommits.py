@@ -15,7 +15,7 @@ from rote.operating import Operating
 from rote.pipeline import Model
 from rote.pointer import SUFFIX
 from rote.provenance import Provenance
-from rote.record import FINISHED, Run
+from rote.run import FINISHED, Run
 from rote.wiring import Wiring
 
 _LOOKED_AT = 50

@@ -12,8 +12,8 @@ from rote import significance
 from rote.gatewords import BETTER, MCNEMAR, SCORES, TestExpr
 from rote.ids import shown
 from rote.predictions import Pair, Predictions, Unusable, pair, plain
-from rote.record import Evidence
 from rote.significance import Kind, Kinds, Means, Sample
+from rote.verdict import Evidence
 
 _SQUARED = ("mse", "rmse")
 

@@ -10,10 +10,10 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from rote.accepting import moment
+from rote.channel import Channel, Signature
 from rote.encoding import signed_part, with_check
 from rote.errors import Refused
 from rote.pipeline import Model
-from rote.record import Channel, Signature
 from rote.signers import Signer
 from rote.trust import MAX_SIGNATURES, key_id, public_key
 

@@ -16,7 +16,7 @@ from rote.hosting import HostedAsset, HostedRelease, ReleaseHost, Sending
 from rote.ids import Digest, shown
 from rote.ports import Progress, Sink
 from rote.publication import PublishedAsset, PublishedFile
-from rote.record import VersionFile
+from rote.version import VersionFile
 
 IN_MEMORY = 8 << 20
 """Bytes up to which a file waits in memory to be sent; a larger one on disk."""

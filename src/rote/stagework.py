@@ -15,8 +15,8 @@ from rote.ids import Digest, RunId, SnapshotId, nearest, shown, stage_file
 from rote.overriding import keys
 from rote.pipeline import Stage, Values
 from rote.ports import Bounds, Executor, Exit, Files, Process, Workspace
-from rote.record import Result
 from rote.redaction import Mask, redact, secret_values, secrets_in
+from rote.result import Result
 from rote.stagekey import Inputs, chosen, inputs
 
 Decode = Callable[[str, bytes], Mapping[str, Any]]

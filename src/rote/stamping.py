@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 
 from rote.ids import Digest
-from rote.record import VersionFile
 from rote.snapshot import Entry, SnapshotRecord
 from rote.snapshots import Snapshots
 from rote.stamps import ONNX, Edit, Stamp, Unsound, kind_of, onnx, safetensors
+from rote.version import VersionFile
 
 Open = Callable[[], Iterator[bytes]]
 """Gives a file's bytes from its beginning, as often as it is called."""

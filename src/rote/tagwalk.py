@@ -8,12 +8,14 @@ import msgspec
 
 from rote import tagnames
 from rote import versions as law
+from rote.channel import AliasMove
 from rote.errors import Missing, RoteError
 from rote.ids import nearest
-from rote.record import AliasMove, Run, Version
 from rote.remarks import DEPRECATE
+from rote.run import Run
 from rote.tagnames import ALIAS, BESIDE, VERSION, WRONG, TagName
 from rote.vcs import GitTag
+from rote.version import Version
 from rote.wiring import Wiring
 
 DONE, THERE, WOULD, FAILED, LEFT = "done", "there", "would", "failed", "left"

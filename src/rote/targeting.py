@@ -13,8 +13,8 @@ from rote.errors import Missing, NotFound, Refused, RoteError, UsageError
 from rote.hosting import ReleaseHost
 from rote.publication import ManifestRef
 from rote.publicread import PublicRead, merged, steps
-from rote.record import Version
 from rote.stores import address, locations
+from rote.version import Version
 from rote.warming import same_project
 from rote.wiring import Wiring
 

@@ -14,7 +14,8 @@ from rote.executors.local import LocalExecutor
 from rote.judging import Timed
 from rote.pipeline import Model, PredictionsFile
 from rote.predictions import SECONDS, Unusable, decode
-from rote.record import Run, Version
+from rote.run import Run
+from rote.version import Version
 from rote.wiring import Wiring
 
 ROUNDS = 3

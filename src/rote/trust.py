@@ -9,10 +9,10 @@ from typing import Final
 from blake3 import blake3
 
 from rote import ed25519
+from rote.channel import Channel
 from rote.encoding import signed_part
 from rote.errors import BadName, Untrusted
 from rote.ids import shown
-from rote.record import Channel
 
 KIND: Final = "ed25519:"
 MAX_SIGNATURES: Final = 8

@@ -11,7 +11,7 @@ from rote.errors import RoteError
 from rote.logcut import LogCut
 from rote.pipeline import Stage
 from rote.ports import Progress
-from rote.record import Tried
+from rote.run import Tried
 from rote.stagework import Failure
 from rote.underway import Underway
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import msgspec
 
 from rote.ids import RunId, StageKey
-from rote.record import Found
+from rote.result import Found
 from rote.snapshot import SnapshotRef
 
 

@@ -16,10 +16,10 @@ from rote.ids import shown
 from rote.landing.found import FoundVersion, found
 from rote.links import Broken, Looking, Verified
 from rote.ports import Silence
-from rote.record import Version
 from rote.stamps import Unsound, edited, kind_of
 from rote.verifying import Verifying, walked
 from rote.verifying.made import digest, listed
+from rote.version import Version
 from rote.wiring import Wiring
 
 _SHOWN = 5

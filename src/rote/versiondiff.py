@@ -12,8 +12,8 @@ from rote.diff import FileChange, ValueChange
 from rote.errors import Corrupt, Missing, NotFound
 from rote.ids import SnapshotId
 from rote.provenance import Provenance
-from rote.record import Version, VersionFile
 from rote.snapshots import Snapshots
+from rote.version import Version, VersionFile
 
 
 class DataDiffers(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from rote import conditional
+from rote.alive import Sign
 from rote.errors import NotFound
 from rote.ids import RunId
 from rote.livelog import Now, live_prefix, now_key, segment_key, unpack_now
 from rote.pacing import UNSEEN, patience
 from rote.ports import Clock, ObjectStore
-from rote.record import Sign
 
 
 class Vigil:

@@ -24,11 +24,13 @@ from rote.errors import BadName, Missing, StageFailed, Unknown
 from rote.ids import RunId, StageKey, run_id, shown
 from rote.pipeline import Stage, Warm
 from rote.ports import Landing, ObjectStore, Process
-from rote.record import Found, Result, Run, StageOutcome, Version
+from rote.result import Found, Result
+from rote.run import Run, StageOutcome
 from rote.snapshot import FILE, SnapshotRef
 from rote.snapshots import Snapshots
 from rote.stagekey import Inputs
 from rote.starts import Begun, Start, Starts
+from rote.version import Version
 
 MODELS, PREVIOUS = "ROTE_MODELS", "ROTE_PREVIOUS"
 """Variables that a stage with warm starts finds: folders, or nothing where there is nothing to begin from."""

@@ -15,7 +15,7 @@ from rote.errors import BadPath, ConfigError, StageFailed, TooNew
 from rote.ids import Digest
 from rote.pipeline import Pipeline, Stage
 from rote.ports import Files, Workspace
-from rote.record import Found, Listed, Sought
+from rote.result import Found, Listed, Sought
 from rote.sightings import SEPARATOR, Seen
 
 PYTHON, STRACE, OFF = "python", "strace", "off"

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from rote.joining import Joining
     from rote.known import Known
     from rote.matching import Matching
-    from rote.record import Host, StoreInfo
+    from rote.record import StoreInfo
     from rote.registry import Registry
     from rote.results import Results
     from rote.roots import Roots
+    from rote.run import Host
     from rote.runs import Runs
     from rote.sealing import Sealing
     from rote.signing.keyring import KeyRing

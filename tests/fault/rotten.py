@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from rote import founding
+from rote.channel import AliasArchive
 from rote.channels import Channels
 from rote.encoding import without_check
 from rote.errors import Corrupt, NotFound
@@ -15,7 +16,7 @@ from rote.ids import digest
 from rote.livelog import unpack_segment
 from rote.ports import Found
 from rote.reading import LoadedNode
-from rote.record import AliasArchive, Fence, Txn
+from rote.record import Fence, Txn
 from rote.rooted import is_root
 from rote.roots import Roots
 from rote.snapshot import SnapshotRecord, SnapshotRef

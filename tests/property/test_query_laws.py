@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rote.errors import UsageError
 from rote.query import Both, Compare, Either, Field, Not, Null, Query, parse, parse_columns, parse_sort
-from rote.record import Run
+from rote.run import Run
 from run_worlds import World, plant
 
 KEYS = ("a", "b.c", "odd key", "x`y")

@@ -13,7 +13,6 @@ from rote.errors import Locked, Missing, Refused, Unknown
 from rote.gc import Garbage
 from rote.marking import OBJECTS, Marker
 from rote.ports import ObjectStore
-from rote.record import Version
 from rote.registry import Registry
 from rote.retention import Rules
 from rote.roots import Roots
@@ -23,6 +22,7 @@ from rote.testing.clock import StillClock
 from rote.tidying import Janitor
 from rote.transactions import Beaten, LostTxn
 from rote.trash import Trash
+from rote.version import Version
 
 NOW = "2026-11-21T11:00:00Z"
 Work = Callable[[ObjectStore], None]

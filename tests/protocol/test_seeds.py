@@ -10,13 +10,14 @@ import pytest
 from protocol_processes import Wild, aliaser, forgetter, janitor, repacker, trasher, undoer
 from protocol_stage import Odds, Stage
 
+from rote.channel import Channel
 from rote.collecting import Collector
 from rote.encoding import digest_of, tagged, without_check
 from rote.errors import Conflict, Locked, NotFound, Unknown
 from rote.ids import SnapshotId
 from rote.marking import Marker
 from rote.ports import ObjectStore
-from rote.record import COMMITTED, Channel, Txn
+from rote.record import COMMITTED, Txn
 from rote.rooted import PREFIXES, is_root
 from rote.roots import Roots
 from rote.snapshot import SnapshotRecord, SnapshotRef

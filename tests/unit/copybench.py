@@ -10,9 +10,11 @@ from rote.ids import Digest, StageKey
 from rote.livelog import LOG, Item, pack_segment
 from rote.mirroring import select
 from rote.ports import ObjectStore
-from rote.record import DataRoot, Result, Run, StageOutcome
+from rote.record import DataRoot
+from rote.result import Result
 from rote.results import needs_of, result_key
 from rote.roots import Roots
+from rote.run import Run, StageOutcome
 from rote.snapshot import SnapshotRef
 from rote.snapshots import Snapshots
 from rote.stores.memory import MemoryStore

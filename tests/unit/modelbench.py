@@ -14,10 +14,11 @@ from rote.landing.folder import Folder
 from rote.modelfiles import ModelFiles
 from rote.pipeline import At, Gate, Model
 from rote.ports import Columns, Silence
-from rote.record import Commit, DataRoot, Run, StageOutcome
+from rote.record import DataRoot
 from rote.registry import Registry
 from rote.releasing import Releasing
 from rote.roots import Roots
+from rote.run import Commit, Run, StageOutcome
 from rote.snapshot import FILE
 from rote.snapshots import Snapshots
 from rote.stores.memory import MemoryStore

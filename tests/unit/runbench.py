@@ -23,9 +23,9 @@ from rote.matching import Matching
 from rote.plan import Plan, Why
 from rote.planning import Planner
 from rote.ports import ObjectStore, Silence
-from rote.record import Run, StageOutcome
 from rote.results import LastResults, Results
 from rote.roots import Roots
+from rote.run import Run, StageOutcome
 from rote.runner import Parts, Runner
 from rote.runrecord import RunOutcome
 from rote.runs import Runs

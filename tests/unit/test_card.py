@@ -15,9 +15,10 @@ from msgspec.structs import replace
 from rote.card import CardSources, DataShown, card
 from rote.errors import Missing
 from rote.pipeline import Model
-from rote.record import Environment, GateVerdict, Version, VersionFile
 from rote.remarks import Told
 from rote.snapshot import SnapshotRef
+from rote.verdict import GateVerdict
+from rote.version import Environment, Version, VersionFile
 from scenes import lay
 
 VERSION = Version(

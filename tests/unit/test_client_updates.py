@@ -16,12 +16,12 @@ from modelbench import CHANNEL, noise, tree
 from targetbench import Published
 
 from rote import polling
+from rote.channel import Signature
 from rote.channels import decoded
 from rote.client import Model, watching
 from rote.encoding import signed_part, with_check
 from rote.errors import Corrupt, Missing, RoteError, Stale, StoreUnavailable, Unfit, Untrusted, UsageError
 from rote.publication import MANIFEST
-from rote.record import Signature
 from rote.signing.keyring import KeyRing
 from rote.stores.folder import FolderStore
 from rote.testing.faults import Fault, FaultyStore

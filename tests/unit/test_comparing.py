@@ -8,7 +8,7 @@ import pytest
 from rote.comparing import compare
 from rote.errors import UsageError
 from rote.ids import Digest, RunId, SnapshotId, TxnId
-from rote.record import Commit, Host, Run, StageOutcome
+from rote.run import Commit, Host, Run, StageOutcome
 from rote.snapshot import SnapshotRef
 
 

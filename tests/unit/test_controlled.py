@@ -8,15 +8,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from rote.alive import Stop
 from rote.control import Control
 from rote.following import Following, Silent
 from rote.halting import Halt, Halting, lead
 from rote.ids import RunId
 from rote.livelog import ask_key, now_key
 from rote.pacing import BUCKET, FOLDER, patience
-from rote.record import PAUSED, STOPPED, Stop
 from rote.recording import Recorder
 from rote.resuming import apart
+from rote.run import PAUSED, STOPPED
 from rote.runs import Runs
 from rote.testing.clock import StillClock
 from rote.testing.faults import CountingStore

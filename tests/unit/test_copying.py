@@ -8,14 +8,15 @@ from copybench import BIG, FIRST, SECOND, Store, content, copy, counted, filled,
 from modelbench import CHANNEL, noise
 
 from rote import founding
+from rote.channel import Channel
 from rote.check import StoreCheck
 from rote.copying import Copying
 from rote.encoding import with_check
 from rote.errors import BadName, Missing, UsageError
 from rote.mirroring import Selection, select
-from rote.record import Channel, Run
 from rote.registry import Registry
 from rote.roots import Roots
+from rote.run import Run
 from rote.runs import Runs
 from rote.snapshots import Snapshots
 from rote.stores.memory import MemoryStore

@@ -14,7 +14,7 @@ from rote.gc import Garbage, GcReport
 from rote.ids import SnapshotId, TxnId, digest
 from rote.ingest import SnapshotWriter
 from rote.ports import ObjectStore
-from rote.record import DataRoot, Root, StoreInfo, Version
+from rote.record import DataRoot, Root, StoreInfo
 from rote.registry import Registry
 from rote.retention import Rules
 from rote.roots import Roots
@@ -24,6 +24,7 @@ from rote.stores.memory import MemoryStore
 from rote.testing.clock import StillClock
 from rote.testing.faults import Crashed, Fault, FaultyStore, at
 from rote.transactions import Transactions
+from rote.version import Version
 from rote.worktree import Workspace
 
 INFO = StoreInfo(id="0" * 32, chunk_min=65536, chunk_avg=262144, chunk_max=1048576)

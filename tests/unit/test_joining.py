@@ -16,7 +16,7 @@ from rote.clock import SystemClock
 from rote.encoding import with_check, without_check
 from rote.ids import RunId
 from rote.joining import lease_key
-from rote.record import Run
+from rote.run import Run
 from rote.runrecord import RunOutcome
 from rote.runs import Runs
 from rote.testing.faults import CountingStore

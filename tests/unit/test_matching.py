@@ -12,7 +12,7 @@ from rote.encoding import tagged
 from rote.founding import found as found_store
 from rote.ids import RunId, StageKey
 from rote.matching import Matching
-from rote.record import Found, Listed, Result
+from rote.result import Found, Listed, Result
 from rote.results import Results
 from rote.testing.faults import CountingStore
 from rote.worktree.files import Files

@@ -6,7 +6,7 @@ import pytest
 
 from rote.ids import RunId
 from rote.plan import ABSENT, Change, Plan, blocked, changes, decide, waits
-from rote.record import Result
+from rote.result import Result
 from rote.stagekey import Inputs
 
 OLD = Inputs(cmd=("x",), deps={"d": "0" * 64}, params={"p": {"a": 1}}, outs={"o": "out"})

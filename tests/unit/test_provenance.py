@@ -9,8 +9,10 @@ from modelbench import Bench
 from rote.errors import Missing
 from rote.pointer import Pointer
 from rote.provenance import Provenance
-from rote.record import Commit, DataUsed, Found, Host, Result, Run, StageOutcome, Version
+from rote.result import Found, Result
+from rote.run import Commit, Host, Run, StageOutcome
 from rote.stagekey import Inputs
+from rote.version import DataUsed, Version
 
 HOST = Host(name="lab", system="Linux", machine="x86_64", cpus=4, python="3.12.1", packages={"numpy": "2.1"})
 

@@ -10,6 +10,7 @@ import pytest
 from modelbench import Bench, noise
 
 from rote import manifests
+from rote.channel import Channel
 from rote.delivering import Delivering
 from rote.encoding import digest_of
 from rote.errors import (
@@ -26,7 +27,6 @@ from rote.errors import (
 from rote.hosting import Sending
 from rote.publication import MANIFEST, PublishedManifest
 from rote.publishing import THREADS, Content, Publishing, Stored, content_of
-from rote.record import Channel, VersionFile
 from rote.shipping import IN_MEMORY
 from rote.snapshots import Snapshots
 from rote.stores.memory import MemoryStore
@@ -34,6 +34,7 @@ from rote.targets.bucket import BucketHost
 from rote.targets.memory import MemoryHost
 from rote.testing.faults import CountingStore, Crashed, Fault, FaultyStore, at, on
 from rote.testing.host_contract import found, sending, whole
+from rote.version import VersionFile
 
 ONE = {"net": noise(300_000), "sub": {"a": b"a", "with space": b"b", "empty": b""}}
 FLAT = {"net": ONE["net"], "sub/a": b"a", "sub/empty": b"", "sub/with space": b"b"}

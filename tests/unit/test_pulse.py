@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from rote import conditional
+from rote.alive import Ask, Stop
 from rote.encoding import with_check
 from rote.errors import StoreUnavailable
 from rote.ids import RunId
 from rote.livelog import Now, ask_key, now_key, segment_key, unpack_now, unpack_segment
 from rote.pacing import BUCKET, FOLDER, Pace
 from rote.pulse import SEALED, Far, Pulse
-from rote.record import Ask, Stop
 from rote.spool import Spool
 from rote.stores.memory import MemoryStore
 from rote.testing.clock import StillClock

@@ -6,17 +6,18 @@ import threading
 
 import pytest
 
+from rote.channel import Channel
 from rote.channels import MAX_BYTES, Channels, key
 from rote.encoding import tagged, with_check
 from rote.errors import BadName, Corrupt, Missing, Refused, TooNew, Unknown, UsageError
 from rote.ids import SnapshotId
-from rote.record import Channel, Version
 from rote.registry import Registry, version_key
 from rote.roots import Roots
 from rote.snapshot import SnapshotRecord
 from rote.stores.memory import MemoryStore
 from rote.testing.clock import StillClock
 from rote.transactions import Transactions
+from rote.version import Version
 
 BY = "ada@lab"
 

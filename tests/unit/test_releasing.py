@@ -11,8 +11,8 @@ from modelbench import Bench, model, noise
 
 from rote.errors import BadName, ConfigError, Refused, UsageError
 from rote.pipeline import At, Gate
-from rote.record import Commit
 from rote.releasing import GateRefused
+from rote.run import Commit
 
 OUTS = {"build/model.onnx": noise(300_000), "metrics.json": b'{"accuracy": 0.95}'}
 

@@ -11,8 +11,9 @@ from rote.encoding import with_check
 from rote.errors import BadName, Conflict, Corrupt, Missing, RoteError, StoreUnavailable, UsageError
 from rote.ids import Digest, SnapshotId
 from rote.livelog import LOG, MAGIC, Item, pack_segment, unpack_segment
-from rote.record import LIVE, Commit, Root, Run, StageOutcome
+from rote.record import LIVE, Root
 from rote.recording import needs_of
+from rote.run import Commit, Run, StageOutcome
 from rote.snapshot import SnapshotRecord, SnapshotRef
 from rote.stores.memory import MemoryStore
 from run_worlds import World, plant

@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from modelbench import CHANNEL, Bench
 
 from rote import ed25519, trust
+from rote.channel import Channel
 from rote.channels import Channels, decoded
 from rote.encoding import canonical, signed_part, with_check
 from rote.errors import BadName, Corrupt, Missing, Refused, Untrusted
 from rote.pipeline import Model
-from rote.record import Channel
 from rote.registry import Registry
 from rote.sealing import Sealing
 from rote.signing.keyring import VARIABLE, KeyRing

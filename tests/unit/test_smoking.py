@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rote.encoding import canonical
 from rote.pipeline import Stage
-from rote.record import Request, Run, StageOutcome
+from rote.run import Request, Run, StageOutcome
 from rote.smoking import chosen, records
 from rote.stagekey import Inputs, inputs
 

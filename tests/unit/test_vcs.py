@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rote.errors import Missing, RoteError, UsageError
-from rote.record import Commit
+from rote.run import Commit
 from rote.vcs import DIFF_CAP, Git
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from rote.operating import HOOK
-from rote.record import Found, StageOutcome
+from rote.result import Found
+from rote.run import StageOutcome
 from scenes import founded, lay, opened
 
 PYTHON = sys.executable

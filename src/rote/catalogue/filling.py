@@ -11,12 +11,15 @@ from typing import Any
 import msgspec
 
 from rote import conditional
+from rote.channel import Channel
 from rote.encoding import without_check
 from rote.errors import Corrupt, TooNew
 from rote.ports import ObjectStore
 from rote.querysql import SHIFT
-from rote.record import PENDING, TOMBSTONE, Channel, Run, Version
+from rote.record import PENDING, TOMBSTONE
 from rote.roots import decoded, held
+from rote.run import Run
+from rote.version import Version
 
 WINDOW = timedelta(days=1)
 """How far before the newest known run the store is listed again: another machine's clock may be so far behind."""

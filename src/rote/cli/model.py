@@ -13,9 +13,9 @@ from rote.cli.opening import project
 from rote.cli.tables import as_json, count, size, table, value
 from rote.cli.versiondiff import diff_command
 from rote.diff import flat
-from rote.record import Version
 from rote.remarks import Told
 from rote.signatures import told_of
+from rote.version import Version
 
 _FILES = 20
 

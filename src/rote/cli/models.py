@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rote.channel import Channel
 from rote.cli.opening import progress, project
 from rote.cli.tables import as_json, count, size, table, value
 from rote.errors import UsageError
 from rote.ids import shown
-from rote.record import Channel, GateVerdict
 from rote.releasing import GateRefused
+from rote.verdict import GateVerdict
 
 if TYPE_CHECKING:
     from rote.models import Models

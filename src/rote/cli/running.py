@@ -8,7 +8,7 @@ from rote.cli.opening import project
 from rote.cli.tables import as_json, count, seconds, size
 from rote.cli.tagging import tags_of
 from rote.detaching import Started
-from rote.record import StageOutcome
+from rote.run import StageOutcome
 from rote.runrecord import RunOutcome
 
 EXITS = {"stopped": 130, "paused": 75}

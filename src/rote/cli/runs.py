@@ -11,7 +11,7 @@ from rote.cli.tables import as_csv, as_json, seconds, size, table, value
 from rote.cli.tagging import tags_of
 from rote.errors import UsageError
 from rote.project import Project
-from rote.record import Run
+from rote.run import Run
 
 
 @click.command()

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from rote.client.updating import Looked
     from rote.client.watching import Watch
+    from rote.landed import CurrentVersion
     from rote.landing.proving import Check
     from rote.origins import Origin
     from rote.ports import ObjectStore
-    from rote.record import CurrentVersion
 
 # In-function imports below have one reason: an application imports this, and should start fast.
 

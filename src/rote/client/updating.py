@@ -10,10 +10,11 @@ import msgspec
 
 from rote import accepting, trust
 from rote.accepting import Verdict
+from rote.channel import Channel
 from rote.channels import decoded, key
 from rote.errors import Corrupt, RoteError, Stale, Unfit
+from rote.landed import CurrentVersion, Seen, Trial
 from rote.landing.cache import Cache
-from rote.record import Channel, CurrentVersion, Seen, Trial
 
 if TYPE_CHECKING:
     from rote.hosting import Told

@@ -11,9 +11,9 @@ from typing import TypeVar
 from rote.encoding import with_check, without_check
 from rote.errors import StoreError
 from rote.ids import SnapshotId
+from rote.landed import CurrentVersion, Manifest, Seen
 from rote.landing import disk
 from rote.landing.incoming import IncomingVersion, Source, read_manifest
-from rote.record import CurrentVersion, Manifest, Seen
 
 if sys.platform == "win32":
     import msvcrt

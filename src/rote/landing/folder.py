@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 from rote.errors import Unsaved
 from rote.ids import SnapshotId
+from rote.landed import Manifest
 from rote.landing import disk
 from rote.landing.incoming import IncomingVersion, Source, read_manifest
-from rote.record import Manifest, VersionFile
+from rote.version import VersionFile
 
 MANIFEST = ".rote-fetch"
 """The file in the folder that tells which of its files were fetched."""

@@ -16,7 +16,7 @@ from rote.landing.folder import MANIFEST as FETCHED
 from rote.landing.incoming import read_manifest
 from rote.publication import MANIFEST as PUBLISHED
 from rote.publication import PublishedManifest
-from rote.record import VersionFile
+from rote.version import VersionFile
 
 _MOST = 64 << 20
 """Bytes that a manifest may have."""

@@ -13,9 +13,10 @@ from rote import paths
 from rote.encoding import with_check, without_check
 from rote.errors import Corrupt, StoreError, StoreFull
 from rote.ids import Digest, SnapshotId
+from rote.landed import Manifest
 from rote.landing import disk
-from rote.record import Manifest, VersionFile
 from rote.snapshot import Entry
+from rote.version import VersionFile
 
 
 class Source(msgspec.Struct, frozen=True):

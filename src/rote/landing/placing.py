@@ -9,7 +9,7 @@ from rote.errors import Unsaved
 from rote.landing import disk
 from rote.landing.incoming import IncomingVersion
 from rote.ports import Sink
-from rote.record import VersionFile
+from rote.version import VersionFile
 
 _SHOWN = 5
 

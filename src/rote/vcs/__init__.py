@@ -10,8 +10,8 @@ import msgspec
 
 from rote.errors import Missing, RoteError, UsageError
 from rote.ids import shown
-from rote.record import Commit
 from rote.redaction import redact
+from rote.run import Commit
 
 DIFF_CAP = 256 * 1024
 """Bytes of a diff that are kept."""

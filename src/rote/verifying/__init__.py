@@ -9,13 +9,13 @@ from rote import links
 from rote.errors import Corrupt, Missing, NotFound, RoteError
 from rote.links import Broken, Link, Looking, Verified
 from rote.ports import Committed, ObjectStore
-from rote.record import Version
 from rote.results import Results
 from rote.runs import Runs
 from rote.snapshots import Snapshots
 from rote.verifying import made, sources
 from rote.verifying.evidence import Evidence, run_of, stages_of
 from rote.verifying.retracing import Retraced
+from rote.version import Version
 
 __all__ = ["Verifying"]
 

@@ -9,11 +9,13 @@ import msgspec
 from rote import links
 from rote.errors import Corrupt, Missing
 from rote.ids import Digest, SnapshotId, StageKey
-from rote.record import Result, Run, StageOutcome, Version
+from rote.result import Result
 from rote.results import Results, inputs_of
+from rote.run import Run, StageOutcome
 from rote.runs import Runs
 from rote.stagekey import Inputs
 from rote.verifying.retracing import Retraced
+from rote.version import Version
 
 
 class Made(msgspec.Struct, frozen=True):

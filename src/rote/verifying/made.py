@@ -14,8 +14,8 @@ from rote.ids import Digest, SnapshotId
 from rote.links import Broken, Looking, inside
 from rote.overriding import locate, value_at
 from rote.ports import Columns
-from rote.record import Run, Version, VersionFile
 from rote.redaction import MASK
+from rote.run import Run
 from rote.snapshot import FILE, SnapshotRef
 from rote.snapshots import Snapshots
 from rote.stagekey import Inputs, plain
@@ -23,6 +23,7 @@ from rote.stamps import Unsound, edited, kind_of
 from rote.verifying.evidence import Evidence, Made
 from rote.verifying.reading import read_all
 from rote.verifying.retracing import Unknowable
+from rote.version import Version, VersionFile
 
 
 def stages(evidence: Evidence, look: Looking) -> None:

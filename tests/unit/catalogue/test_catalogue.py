@@ -12,23 +12,16 @@ import pytest
 
 from rote.catalogue import Catalogue
 from rote.catalogue.schema import VIEW_NAMES
+from rote.channel import AliasMove, Channel
 from rote.encoding import with_check
 from rote.errors import RoteError, UsageError
 from rote.ids import Digest, SnapshotId, StageKey, TxnId
-from rote.record import (
-    LIVE,
-    PENDING,
-    AliasMove,
-    Channel,
-    Host,
-    Root,
-    StageOutcome,
-    Txn,
-    Version,
-)
+from rote.record import LIVE, PENDING, Root, Txn
+from rote.run import Host, StageOutcome
 from rote.snapshot import SnapshotRef
 from rote.stores.folder import FolderStore
 from rote.testing.clock import StillClock
+from rote.version import Version
 from run_worlds import World, plant
 
 DOCS = Path(__file__).parents[3] / "docs" / "runs.md"

@@ -1,0 +1,55 @@
+"""What an application keeps of a version beside its files (docs/format.md, 10): the words of its cache."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rote.ids import Digest, SnapshotId
+from rote.version import VersionFile
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The file `manifest` of an application's cache, or `.rote-fetch` in a fetched folder: what must lie there."""
+
+    format: int = 1
+    snapshot: SnapshotId
+    files: list[VersionFile]
+    chunks: dict[str, list[tuple[Digest, int]]] = {}
+    """Path -> (digest, length) of its chunks in order, for files with more than one."""
+
+
+class CurrentVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """The file `current` of an application's cache. `folder` and `previous` are names below `versions/`."""
+
+    format: int = 1
+    model: str
+    alias: str
+    seq: int
+    version: str
+    snapshot: SnapshotId
+    folder: str
+    previous: str | None = None
+    issued: str
+    before: str | msgspec.UnsetType = msgspec.UNSET
+    """The number of the version in `previous`."""
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that failed at an application: how often, why last, and at which `seq` the channel stood."""
+
+    snapshot: SnapshotId
+    seq: int
+    failures: int
+    why: str = ""
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """The file `seen` of an application's cache: the last channel document that was accepted, as it was read."""
+
+    format: int = 1
+    url: str
+    etag: str
+    document: str
+    shipped: list[str] = []
+    trusted: list[str] = []
+    trials: list[Trial] = []
