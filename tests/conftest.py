@@ -20,6 +20,9 @@ from servers.fixtures import (
     apache,
     azurite,
     chromium,
+    forge,
+    github,
+    gitlab,
     leave_out,
     moto,
     nginx,
@@ -30,7 +33,20 @@ from servers.fixtures import (
     strace,
 )
 
-__all__ = ["apache", "azurite", "chromium", "moto", "nginx", "rgw", "s3rver", "sshd", "strace"]
+__all__ = [
+    "apache",
+    "azurite",
+    "chromium",
+    "forge",
+    "github",
+    "gitlab",
+    "moto",
+    "nginx",
+    "rgw",
+    "s3rver",
+    "sshd",
+    "strace",
+]
 
 # A shell starts what it puts in the background with SIGINT ignored, and so would every process of the tests be.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

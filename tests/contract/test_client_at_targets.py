@@ -16,25 +16,20 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 
+from forge_contract import client
 from modelbench import Bench, noise, tree
 from targetbench import Published
 
 from rote import delivering, publishing
 from rote.client import Model
 from rote.errors import Corrupt, Missing, RoteError, StoreUnavailable
-from rote.forges import address, tokens
-from rote.forges.github import GitHubHost
-from rote.forges.gitlab import GitLabHost
 from rote.publishing import Stored, content_of
 from rote.stores import address as stores
 from rote.stores.folder import FolderStore
 from rote.stores.retry import Patience
 from rote.targets.bucket import BucketHost
-from rote.testing.clock import StillClock
 from servers.fixtures import Bucket
 from servers.forge import told
-from servers.github import GitHub
-from servers.gitlab import GitLab
 
 SIZE = 20 << 20
 CHANGE = SIZE // 20
@@ -187,40 +182,19 @@ class TestAtABucket:
         assert model.problem is None
 
 
-class Github:
-    server = GitHub
-
-    @staticmethod
-    def host(forge):
-        at = address.parse(forge.address)
-        return GitHubHost(at, clock=StillClock(), environ={}, token=tokens.given(at, "ghp_writer"))
-
-
-class Gitlab:
-    server = GitLab
-
-    @staticmethod
-    def host(forge):
-        at = address.parse(forge.address)
-        return GitLabHost(at, clock=StillClock(), environ={}, token=tokens.given(at, "glpat-writer"))
-
-
-@pytest.fixture(params=[Github, Gitlab], ids=["github", "gitlab"])
-def forge(request, tmp_path, monkeypatch):
+@pytest.fixture
+def forge(forge, tmp_path, monkeypatch):
     for name in [n for n in os.environ if n.endswith("_TOKEN") or n in ("GH_HOST", "GITLAB_HOST")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    with request.param.server(tmp_path / "forge") as server:
-        server.host = request.param.host(server)
-        yield server
-        assert server.wrong == []
+    return forge
 
 
 class TestAtAForge:
     @pytest.fixture
     def follow(self, bench, forge, tmp_path):
         bench.release(THREE, promote="prod")
-        published(bench, forge.host)
+        published(bench, client(forge, forge.token))
         forge.forget()
         return lambda cache="c", **rest: Model(
             forge.address, "digits", cache=tmp_path / cache, keys=bench.keys, **rest
@@ -230,11 +204,11 @@ class TestAtAForge:
         model = follow()
         assert served(model) == THREE["m"]
         bench.release(ONE, promote="prod")
-        published(bench, forge.host)
+        published(bench, client(forge, forge.token))
         assert model.refresh()
         assert served(model) == ONE["m"]
         bench.registry.rollback("digits")
-        published(bench, forge.host)
+        published(bench, client(forge, forge.token))
         assert model.refresh()
         assert served(model) == THREE["m"]
         assert model.problem is None
@@ -250,11 +224,11 @@ class TestAtAForge:
 
     def test_an_update_reads_what_is_new(self, follow, forge, bench):
         bench.release(ONE, promote="prod")
-        published(bench, forge.host)
+        published(bench, client(forge, forge.token))
         model = follow()
         model.path()
         bench.release(TWO, promote="prod")
-        published(bench, forge.host)
+        published(bench, client(forge, forge.token))
         sent = []
 
         def count(request, answer):
@@ -275,7 +249,7 @@ class TestAtAForge:
         model = follow()
         model.path()
         bench.release(ONE, promote="prod")
-        published(bench, forge.host)
+        published(bench, client(forge, forge.token))
         model_before = served(model)
 
         def swapped(request, answer):

@@ -3,41 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
-import pytest
+from forge_contract import ForgeContract
 
-from rote.forges import address, blocks, tokens
-from rote.forges.github import GitHubHost
+from rote.forges import blocks
 from rote.hosting import ReleaseHost
-from rote.testing.clock import StillClock
-from rote.testing.host_contract import HostContract
 from servers.github import GitHub
 
 
-def hosted(server: GitHub, token: str | None = "ghp_writer") -> GitHubHost:
-    at = address.parse(server.address)
-    return GitHubHost(at, clock=StillClock(), environ={}, token=tokens.given(at, token) if token else None)
-
-
-class TestGitHub(HostContract):
-    drafts = True
-    exact_moves = False
-
-    @pytest.fixture(autouse=True)
-    def server(self, tmp_path: Path):
-        with GitHub(tmp_path / "github") as server:
-            self.forge = server
-            yield
-            assert server.wrong == []
-
-    def make(self, place: Path) -> ReleaseHost:
-        return hosted(self.forge)
-
-    def again(self, host: ReleaseHost, place: Path) -> ReleaseHost:
-        return hosted(self.forge)
-
-    def public(self, host: ReleaseHost, place: Path) -> ReleaseHost:
-        return hosted(self.forge, token=None)
+class TestGitHub(ForgeContract):
+    server_class = GitHub
 
     def raw_asset(self, host: ReleaseHost, place: Path, tag: str, name: str, data: bytes | None) -> None:
         release = self.forge.release(tag)
@@ -54,14 +30,10 @@ class TestGitHub(HostContract):
 class TestGitHubOfOld(TestGitHub):
     """A server of before GitHub told digests."""
 
-    def make(self, place: Path) -> ReleaseHost:
-        self.forge.digests = False
-        return hosted(self.forge)
+    differing: ClassVar = {"digests": False}
 
 
 class TestImmutable(TestGitHub):
     """A repository in which a release cannot be changed once it is public."""
 
-    def make(self, place: Path) -> ReleaseHost:
-        self.forge.immutable = True
-        return hosted(self.forge)
+    differing: ClassVar = {"immutable": True}

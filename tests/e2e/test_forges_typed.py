@@ -16,18 +16,6 @@ from place import Place
 
 import rote.client
 from servers.forge import Request
-from servers.github import GitHub
-from servers.gitlab import GitLab
-
-TOKENS = {GitHub: "ghp_writer", GitLab: "glpat-writer"}
-KIND = {GitHub: "github", GitLab: "gitlab"}
-
-
-@pytest.fixture(params=[GitHub, GitLab])
-def forge(request, tmp_path):
-    with request.param(tmp_path / "forge") as server:
-        yield server
-        assert server.wrong == []
 
 
 @pytest.fixture
@@ -35,16 +23,9 @@ def place(tmp_path):
     return Place(tmp_path / "work")
 
 
-def login(server) -> dict[str, str]:
-    host = server.url.removeprefix("http://")
-    if isinstance(server, GitHub):
-        return {"GH_HOST": host, "GH_ENTERPRISE_TOKEN": TOKENS[GitHub], "GH_TOKEN": "", "GITHUB_TOKEN": ""}
-    return {"GITLAB_HOST": host, "GITLAB_TOKEN": TOKENS[GitLab]}
-
-
 def where(server) -> tuple[str, str]:
     """(command, repository)"""
-    return KIND[type(server)], server.address.partition(":")[2]
+    return server.kind, server.address.partition(":")[2]
 
 
 def test_there_and_back(forge, place):
@@ -52,16 +33,16 @@ def test_there_and_back(forge, place):
     (place.root / "model.onnx").write_bytes(b"model" * 1000)
     (place.root / "labels.txt").write_text("a\n")
     told = place.rote(
-        kind, "publish", repo, "v1.0.0", "model.onnx", "labels.txt", "--title", "First", **login(forge)
+        kind, "publish", repo, "v1.0.0", "model.onnx", "labels.txt", "--title", "First", **forge.login
     )
     assert "published 'v1.0.0': 2 files" in told.out
     assert forge.url in told.out
     assert (
         "was published already"
-        in place.rote(kind, "publish", repo, "v1.0.0", "model.onnx", "labels.txt", **login(forge)).out
+        in place.rote(kind, "publish", repo, "v1.0.0", "model.onnx", "labels.txt", **forge.login).out
     )
     (place.root / "labels.txt").write_text("b\n")
-    refused = place.rote(kind, "publish", repo, "v1.0.0", "model.onnx", "labels.txt", code=1, **login(forge))
+    refused = place.rote(kind, "publish", repo, "v1.0.0", "model.onnx", "labels.txt", code=1, **forge.login)
     assert "does not change" in refused.err
     assert "next:" in refused.err
     told = place.rote(kind, "download", repo, "--to", "out")
@@ -86,10 +67,10 @@ def test_what_is_said_of_a_token_that_is_missing_or_wrong(forge, place):
     assert "needs a token" in told.err
     assert "export" in told.err
     name = "GH_ENTERPRISE_TOKEN" if kind == "github" else "GITLAB_TOKEN"
-    told = place.rote(kind, "publish", repo, "v1", "f", code=1, **{**login(forge), name: "canary-token"})
+    told = place.rote(kind, "publish", repo, "v1", "f", code=1, **{**forge.login, name: "canary-token"})
     assert f"does not accept the token (from {name})" in told.err
     assert "canary-token" not in told.err + told.out
-    assert place.rote(kind, "publish", repo, "v1;rm -rf ~", "f", code=2, **login(forge)).err.startswith(
+    assert place.rote(kind, "publish", repo, "v1;rm -rf ~", "f", code=2, **forge.login).err.startswith(
         "rote: not a tag"
     )
     assert place.rote(kind, "publish", "nothing", "v1", "f", code=2).err.startswith(
@@ -128,7 +109,7 @@ def test_killed_while_it_publishes(forge, place, cut):
         return None
 
     forge.hold_upload = hold
-    process = place.start(kind, "publish", repo, "v1.0.0", *names, **login(forge))
+    process = place.start(kind, "publish", repo, "v1.0.0", *names, **forge.login)
     try:
         assert reached.wait(60)
         process.send_signal(signal.SIGKILL)
@@ -137,7 +118,7 @@ def test_killed_while_it_publishes(forge, place, cut):
         go.set()
     forge.hold_upload = lambda request: None
     forge.forget()
-    place.rote(kind, "publish", repo, "v1.0.0", *names, **login(forge))
+    place.rote(kind, "publish", repo, "v1.0.0", *names, **forge.login)
     place.rote(kind, "download", repo, "v1.0.0", "--to", "out")
     for name in names:
         assert (place.root / "out" / name).read_bytes() == (place.root / name).read_bytes()
@@ -160,7 +141,7 @@ def test_memory_does_not_grow_with_a_file(forge, place, largest):
     with open(place.root / "large", "wb") as file:
         file.writelines(random.Random(n).randbytes(1 << 20) for n in range(160))
     done = subprocess.run(
-        [sys.executable, "-c", MEMORY, forge.address, TOKENS[type(forge)], "large", str(largest)],
+        [sys.executable, "-c", MEMORY, forge.address, forge.token, "large", str(largest)],
         cwd=place.root, env=place.environment(), capture_output=True, text=True, timeout=200, check=True,
     )  # fmt: skip
     assert json.loads(done.stdout) < 40_000  # KiB, of 160 MiB
@@ -171,7 +152,7 @@ def test_a_full_disk_leaves_the_folder_as_it_was(forge, place):
     kind, repo = where(forge)
     (place.root / "model").write_bytes(b"x" * 3_000_000)
     (place.root / "small").write_bytes(b"x")
-    place.rote(kind, "publish", repo, "v1", "model", "small", **login(forge))
+    place.rote(kind, "publish", repo, "v1", "model", "small", **forge.login)
     code = "import resource,sys; resource.setrlimit(resource.RLIMIT_FSIZE,(1000000,1000000)); import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); from rote.__main__ import main; sys.argv[0]='rote'; sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-c", code, kind, "download", repo, "v1", "--to", "out"],
@@ -201,7 +182,7 @@ def test_an_application_follows_a_release(forge, place, monkeypatch):
     place.git("commit", "-qm", "x")
     place.rote("run")
     place.rote("release", "digits")
-    told = place.rote("promote", "digits@1.0.0", "prod", **login(forge))
+    told = place.rote("promote", "digits@1.0.0", "prod", **forge.login)
     assert "digits@1.0.0" in told.out
     for name in [n for n in os.environ if n.startswith(("GH_", "GITHUB_", "GITLAB_", "CI_"))]:
         monkeypatch.delenv(name)
@@ -214,11 +195,11 @@ def test_an_application_follows_a_release(forge, place, monkeypatch):
     (place.root / "n").write_text("2")
     place.rote("run")
     place.rote("release", "digits")
-    place.rote("promote", "digits@1.0.1", "prod", **login(forge))
+    place.rote("promote", "digits@1.0.1", "prod", **forge.login)
     assert model.refresh() is True
     assert model.version == "1.0.1"
     assert (model.path() / "model.bin").read_bytes() == (place.root / "out/model.bin").read_bytes()
-    place.rote("rollback", "digits", **login(forge))
+    place.rote("rollback", "digits", **forge.login)
     assert model.refresh() is True
     assert model.version == "1.0.0"
     assert Path(model.path()).is_dir()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from place import Place
 
+from servers.forge import Forge
 from servers.github import GitHub
-from servers.gitlab import GitLab
 
 PIPELINE = """\
 stages:
@@ -24,22 +22,8 @@ models:
 """
 
 
-@pytest.fixture(params=[GitHub, GitLab], ids=["github", "gitlab"])
-def forge(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[GitHub | GitLab]:
-    with request.param(tmp_path / "forge") as server:
-        yield server
-        assert server.wrong == []
-
-
-def tokens(forge: GitHub | GitLab) -> dict[str, str]:
-    host = forge.address.split("://")[1].split("/")[0]
-    if isinstance(forge, GitHub):
-        return {"GH_HOST": host, "GH_ENTERPRISE_TOKEN": "ghp_writer"}
-    return {"GITLAB_HOST": host, "GITLAB_TOKEN": "glpat-writer"}
-
-
-def test_a_version_and_its_channel_at_a_forge(place: Place, forge: GitHub | GitLab) -> None:
-    env = tokens(forge)
+def test_a_version_and_its_channel_at_a_forge(place: Place, forge: Forge) -> None:
+    env = forge.login
     place.write("rote.yaml", PIPELINE + f"    publish: ['{forge.address}']\n")
     place.write("weights", b"one" * 1000)
     place.write("labels.txt", "a\nb\n")
@@ -70,7 +54,7 @@ def test_a_version_and_its_channel_at_a_forge(place: Place, forge: GitHub | GitL
 
 def test_the_tag_is_on_the_commit_where_the_forge_has_the_repository(place: Place, tmp_path: Path) -> None:
     with GitHub(tmp_path / "forge") as forge:
-        env = tokens(forge)
+        env = forge.login
         place.git("remote", "add", "origin", f"{forge.url}/owner/repo.git")
         place.write("rote.yaml", PIPELINE)
         place.write("weights", b"one" * 1000)

@@ -49,22 +49,6 @@ from servers.forge import Answer, Request, told
 from servers.github import GitHub
 from servers.gitlab import GitLab
 
-TOKENS = {GitHub: "ghp_writer", GitLab: "glpat-writer"}
-
-
-@pytest.fixture(params=[GitHub, GitLab])
-def forge(request, tmp_path):
-    with request.param(tmp_path / "forge") as server:
-        yield server
-        assert server.wrong == []
-
-
-@pytest.fixture
-def github(tmp_path):
-    with GitHub(tmp_path / "forge") as server:
-        yield server
-        assert server.wrong == []
-
 
 class Client:
     """A user of one server, with a clock that only waiting moves."""
@@ -72,7 +56,7 @@ class Client:
     def __init__(self, server, token="", **more) -> None:
         self.clock = StillClock()
         self.host = opening.host(
-            server.address, clock=self.clock, environ={}, token=token or TOKENS[type(server)], **more
+            server.address, clock=self.clock, environ={}, token=token or server.token, **more
         )
 
     def publish(self, tag, files, **more):
@@ -481,7 +465,7 @@ def test_the_token_stays_with_the_server_it_is_for(forge, files, tmp_path):
     elsewhere = forge.requests(of="files")
     assert elsewhere
     assert not any(r.token for r in elsewhere)
-    assert not any(TOKENS[type(forge)] in json.dumps(r.headers) + r.path for r in elsewhere)
+    assert not any(forge.token in json.dumps(r.headers) + r.path for r in elsewhere)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -698,7 +682,7 @@ def test_an_answer_without_end_is_left(github, monkeypatch):
 def test_the_token_is_shown_nowhere(forge, files, tmp_path, caplog):
     """Whatever a server says with it."""
     caplog.set_level(logging.DEBUG)
-    secret = TOKENS[type(forge)]
+    secret = forge.token
     for status in (400, 401, 403, 404, 409, 418, 422, 429, 500):
         said = {
             "message": f"Bad token {secret}",

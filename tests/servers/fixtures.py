@@ -25,6 +25,9 @@ from servers import rgw as rgw_server
 from servers import s3rver as s3rver_server
 from servers import sshd as sshd_server
 from servers import strace as strace_program
+from servers.forge import Forge
+from servers.github import GitHub
+from servers.gitlab import GitLab
 from servers.sharing import shared
 
 DEBIAN = {
@@ -189,3 +192,27 @@ def _installed(config: pytest.Config, packages: tuple[str, ...]) -> bool:
             if done.returncode != 0:
                 return False
     return True
+
+
+@pytest.fixture(params=[GitHub, GitLab], ids=["github", "gitlab"])
+def forge(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Forge]:
+    """A server of each forge, which nobody may have asked what its vendor's description does not know."""
+    yield from _sound(request.param(tmp_path / "forge"))
+
+
+@pytest.fixture
+def github(tmp_path: Path) -> Iterator[Forge]:
+    """The one of GitHub alone."""
+    yield from _sound(GitHub(tmp_path / "forge"))
+
+
+@pytest.fixture
+def gitlab(tmp_path: Path) -> Iterator[Forge]:
+    """The one of GitLab alone."""
+    yield from _sound(GitLab(tmp_path / "forge"))
+
+
+def _sound(forge: Forge) -> Iterator[Forge]:
+    with forge as server:
+        yield server
+        assert server.wrong == []

@@ -75,6 +75,10 @@ Trouble = Callable[[Request], Answer | None]
 class Forge:
     """A server on loopback with a second one beside it. `files` is a folder for what is uploaded."""
 
+    kind = ""
+    token = ""
+    """Of somebody who may publish."""
+
     def __init__(self, files: Path) -> None:
         self.files = files
         files.mkdir(parents=True, exist_ok=True)
@@ -92,7 +96,24 @@ class Forge:
         self.tls: ssl.SSLContext | None = None
         """With it the interface is at https; the second server never is."""
 
+    @property
+    def address(self) -> str:
+        """As it is given to rote."""
+        return f"{self.kind}:{self.url}/{self.repository}"
+
+    @property
+    def host(self) -> str:
+        """Its name and port."""
+        return self.url.removeprefix("http://")
+
     # what a vendor fills in
+
+    repository = ""
+
+    @property
+    def login(self) -> dict[str, str]:
+        """The environment of somebody who may publish."""
+        raise NotImplementedError
 
     def answer(self, request: Request) -> Answer:
         """The interface."""

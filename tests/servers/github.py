@@ -20,13 +20,17 @@ DOCS = "https://docs.github.com/rest"
 class GitHub(Forge):
     """One repository, `owner/repo`, at a server of one's own (`/api/v3`, `/api/uploads`)."""
 
+    kind = "github"
+    token = "ghp_writer"
+    repository = "owner/repo"
+
     def __init__(self, files: Path) -> None:
         super().__init__(files)
         self.owner, self.repo = "owner", "repo"
         self.private = False
         self.immutable = False
         self.digests = True
-        self.writers = {"ghp_writer"}
+        self.writers = {self.token}
         self.readers = {"ghp_reader"}
         self.commits = ["c0ffee" + "0" * 34]
         """The last one is the newest of the default branch."""
@@ -39,9 +43,8 @@ class GitHub(Forge):
         self.latest: int | None = None
 
     @property
-    def address(self) -> str:
-        """As it is given to rote."""
-        return f"github:{self.url}/{self.owner}/{self.repo}"
+    def login(self) -> dict[str, str]:
+        return {"GH_HOST": self.host, "GH_ENTERPRISE_TOKEN": self.token, "GH_TOKEN": "", "GITHUB_TOKEN": ""}
 
     def uploads(self, method: str, path: str) -> bool:
         return method == "POST" and path.startswith("/api/uploads/")

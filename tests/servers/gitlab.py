@@ -21,11 +21,15 @@ LINK_PATH = re.compile(r"/(?:[-.\w]+/?)*[\da-zA-Z]+", re.ASCII)
 class GitLab(Forge):
     """One project, `group/project`."""
 
+    kind = "gitlab"
+    token = "glpat-writer"
+    repository = "group/project"
+
     def __init__(self, files: Path) -> None:
         super().__init__(files)
         self.project = "group/project"
         self.private = False
-        self.maintainers = {"glpat-writer"}
+        self.maintainers = {self.token}
         self.developers = {"glpat-developer"}
         """May release, and not delete files."""
         self.readers = {"glpat-reader"}
@@ -40,9 +44,8 @@ class GitLab(Forge):
         self.links: set[str] = set()
 
     @property
-    def address(self) -> str:
-        """As it is given to rote."""
-        return f"gitlab:{self.url}/{self.project}"
+    def login(self) -> dict[str, str]:
+        return {"GITLAB_HOST": self.host, "GITLAB_TOKEN": self.token}
 
     def uploads(self, method: str, path: str) -> bool:
         return method == "PUT" and "/packages/generic/" in path

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
 
-from rote.errors import Conflict, Corrupt, Refused, StoreUnavailable
+from rote.errors import Corrupt, StoreUnavailable
 from rote.forges import naming
-from rote.forges.address import ForgeAddress
-from rote.forges.channel import ChannelPages
-from rote.forges.reading import Reader
+from rote.forges.host import ForgeHost
 from rote.forges.sending import Look, delivered
-from rote.forges.talk import Patience, Talk
-from rote.forges.tokens import Token, hint
-from rote.forges.vendor import Answer, Vendor
-from rote.forges.wire import Wire
-from rote.hosting import HostedAsset, HostedRelease, Sending, Told
+from rote.forges.talk import PAGE
+from rote.forges.vendor import Answer
+from rote.hosting import HostedAsset, HostedRelease, Sending
 from rote.ids import shown
-from rote.ports import Clock
-from rote.releasetags import of_channel
 
-_log = logging.getLogger("rote.forges")
-LARGEST = (2 << 30) - 1
-"""GitHub takes assets below 2 GiB."""
-_SCOPE = (
-    "`contents: write` (fine-grained; in a job of Actions `permissions: contents: write`) or `repo` (classic)"
-)
-_PAGE = 100
-_MOST_PAGES = 100
 _API = "2022-11-28"
 _KNOWN_ALL = 30
 """So many assets a release surely tells whole; beyond, its pages are asked."""
@@ -58,51 +43,11 @@ class _Release(msgspec.Struct, frozen=True):
     assets: list[_Asset] = []
 
 
-class GitHubHost:
-    """A hosting.ReleaseHost: the releases of one repository. Safe to share between threads."""
+class GitHubHost(ForgeHost):
+    """The releases of one repository at GitHub."""
 
-    def __init__(
-        self,
-        at: ForgeAddress,
-        *,
-        clock: Clock,
-        environ: Mapping[str, str],
-        token: Token | None = None,
-        wire: Wire | None = None,
-        patience: Patience | None = None,
-        largest: int = LARGEST,
-        any_commit: bool = False,
-    ) -> None:
-        """`environ` says only what to type for a token; `token` is what is used. With `any_commit` a release of a
-        commit that is not there is tagged at the default branch, with a warning; else it is refused."""
-        self._any_commit = any_commit
-        self._at = at
-        self._largest = largest
-        self._api, self._uploads = _interfaces(at)
-        vendor = Vendor(
-            name="GitHub" if at.at_home else at.host,
-            where=at.text,
-            missing=hint(at, environ),
-            scope=_SCOPE,
-            token=token,
-        )
-        self._talk = Talk(wire or Wire(), clock, vendor, patience or Patience())
-        self._reader = Reader(self._talk)
-        self._channels = ChannelPages(self, at.text)
-
-    @property
-    def url(self) -> str:
-        """The repository's address."""
-        return self._at.text
-
-    @property
-    def largest(self) -> int:
-        """Bytes that one asset may have."""
-        return self._largest
-
-    def asset_name(self, path: str) -> str:
-        """The name of the asset that holds the file of this path."""
-        return naming.asset(path)
+    maker = "GitHub"
+    scope = "`contents: write` (fine-grained; in a job of Actions `permissions: contents: write`) or `repo` (classic)"
 
     def find(self, tag: str) -> HostedRelease | None:
         """The release of this tag; a draft only with a token that may write. Raises Refused, StoreUnavailable."""
@@ -124,17 +69,12 @@ class GitHubHost:
             commit = self._at_commit(tag, commit)
             found = self._create(tag, title, notes, commit)
         if not found.draft:
-            raise Conflict(
-                tag, where=self.url, next="a version that is published does not change: make a new one"
-            )
+            raise self._published(tag)
         return self._told(found)
 
     def send(self, release: HostedRelease, file: Sending) -> HostedAsset:
         """Upload one asset, and compare what GitHub says of it. Raises Conflict, Refused, StoreUnavailable, Corrupt."""
-        if file.size > self._largest:
-            raise Refused(
-                f"{file.name} has {file.size} bytes; GitHub takes {self._largest} at most", where=self.url
-            )
+        self._fits(file)
         look = Look(self, release, file)
         there = release.asset(file.name)
         if there is not None:
@@ -181,16 +121,6 @@ class GitHubHost:
             url = self._repo(f"releases/assets/{asset.key}")
         return self._reader.read(url, asset.name, asset.size, start, length)
 
-    def channel(self, model: str, alias: str, etag: str | None = None) -> Told | None:
-        """The channel document: one request, which GitHub does not count if nothing is new and a token is there."""
-        return self._channels.read(model, alias, etag)
-
-    def move(self, model: str, alias: str, document: bytes, after: Told | None) -> Told:
-        """Put a channel document. Raises Conflict, Refused, StoreUnavailable."""
-        of_channel(model, alias)
-        self._talk.vendor.need_token()
-        return self._channels.move(model, alias, document, after)
-
     def page(self, tag: str, headers: Mapping[str, str]) -> Answer:
         """A channel's release."""
         return self._ask(
@@ -217,15 +147,6 @@ class GitHubHost:
         """The asset of this name, whole or in part."""
         return [(_hosted(a), a.state == "uploaded") for a in self._assets(int(release.key)) if a.name == name]
 
-    def digest_of(self, release: HostedRelease, asset: HostedAsset) -> str:
-        """SHA-256 of an asset: what GitHub says, or, where it says nothing (before 2025), of its bytes."""
-        if asset.sha256 is not None:
-            return asset.sha256
-        sha = hashlib.sha256()
-        for part in self.read(release, asset):
-            sha.update(part)
-        return sha.hexdigest()
-
     def uploaded(self, answer: Answer) -> HostedAsset | None:
         """The asset that an upload made; None if one of this name is there already."""
         if answer.status == 201:
@@ -251,14 +172,9 @@ class GitHubHost:
 
     def _draft(self, tag: str) -> _Release | None:
         """The oldest draft with this tag: it is not found by its tag, and there may be several."""
-        found = []
-        for page in range(1, _MOST_PAGES + 1):
-            answer = self._ask("GET", f"{self._repo('releases')}?per_page={_PAGE}&page={page}")
-            releases = self._talk.decoded(answer, list[_Release])
-            found += [r for r in releases if r.draft and r.tag_name == tag]
-            if len(releases) < _PAGE:
-                break
-        return min(found, key=lambda r: r.id) if found else None
+        releases = self._talk.listed(self._pages("releases"), list[_Release])
+        found = [r for r in releases if r.draft and r.tag_name == tag]
+        return min(found, key=lambda r: r.id, default=None)
 
     def _create(self, tag: str, title: str, notes: str, commit: str | None) -> _Release:
         body = {"tag_name": tag, "name": title, "body": notes, "draft": True}
@@ -278,24 +194,10 @@ class GitHubHost:
             return first
         return made
 
-    def _at_commit(self, tag: str, commit: str | None) -> str | None:
-        """Where the tag is made; None: at the default branch. Raises Refused if it is there at another commit, or the
-        commit is not."""
-        if not commit:
-            return None
-        known = self._commit(commit)
-        if known is None and self._any_commit:
-            _log.warning("%s has no commit %s: the tag is made at its default branch", self.url, commit[:12])
-            return None
-        if known is None:
-            raise naming.unknown_commit(commit, self.url)
-        there = self._commit(f"tags/{tag}")
-        if there not in (None, known):
-            raise naming.other_commit(tag, there, known, self.url)
-        return known
+    def _tagged(self, tag: str) -> str | None:
+        return self._commit(f"tags/{tag}")
 
     def _commit(self, ref: str) -> str | None:
-        """The commit that is meant, or None if there is none."""
         answer = self._ask("GET", self._repo(f"commits/{quote(ref, safe='')}"), fine=(200, 404, 409, 422))
         return self._talk.decoded(answer, _Commit).sha if answer.status == 200 else None
 
@@ -314,14 +216,26 @@ class GitHubHost:
         )
 
     def _assets(self, release: int) -> list[_Asset]:
-        found: list[_Asset] = []
-        for page in range(1, _MOST_PAGES + 1):
-            url = f"{self._repo(f'releases/{release}/assets')}?per_page={_PAGE}&page={page}"
-            part = self._talk.decoded(self._ask("GET", url), list[_Asset])
-            found += part
-            if len(part) < _PAGE:
-                break
-        return found
+        return list(self._talk.listed(self._pages(f"releases/{release}/assets"), list[_Asset]))
+
+    def _pages(self, rest: str) -> Callable[[int], Answer]:
+        return lambda page: self._ask("GET", f"{self._repo(rest)}?per_page={PAGE}&page={page}")
+
+    # The addresses of the interfaces follow from the server's. They are not taken from what a server says, so that the
+    # token goes nowhere else.
+
+    @cached_property
+    def _api(self) -> str:
+        return f"https://api.{self._at.host}" if self._is_githubs else f"{self._at.server}/api/v3"
+
+    @cached_property
+    def _uploads(self) -> str:
+        return f"https://uploads.{self._at.host}" if self._is_githubs else f"{self._at.server}/api/uploads"
+
+    @property
+    def _is_githubs(self) -> bool:
+        """Whether GitHub itself keeps the server, and not somebody who bought one."""
+        return self._at.host == "github.com" or self._at.host.endswith(".ghe.com")
 
     def _release(self, answer: Answer) -> _Release:
         return self._talk.decoded(answer, _Release)
@@ -354,12 +268,3 @@ def _hosted(asset: _Asset) -> HostedAsset:
     kind, _, digest = (asset.digest or "").partition(":")
     known = kind == "sha256" and len(digest) == 64
     return HostedAsset(asset.name, asset.size, digest.lower() if known else None, str(asset.id))
-
-
-def _interfaces(at: ForgeAddress) -> tuple[str, str]:
-    """The addresses of the interface and of the one for uploads: they follow from the server's, and are not taken from
-    what a server says, so that the token goes nowhere else."""
-    host = at.host
-    if host == "github.com" or host.endswith(".ghe.com"):
-        return f"https://api.{host}", f"https://uploads.{host}"
-    return f"{at.server}/api/v3", f"{at.server}/api/uploads"

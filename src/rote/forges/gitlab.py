@@ -8,36 +8,26 @@ before its files are; it is found by who has a token, and shown by no release pa
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from urllib.parse import quote
 
 import msgspec
 
-from rote.errors import Conflict, Corrupt, Missing, Refused, StoreUnavailable
+from rote.errors import Corrupt, Missing, Refused, StoreUnavailable
 from rote.forges import naming
-from rote.forges.address import ForgeAddress
-from rote.forges.channel import ChannelPages
+from rote.forges.host import ForgeHost
 from rote.forges.packages import Marker, Package, PackageFile, Packages, hosted
-from rote.forges.reading import Reader
 from rote.forges.sending import Look, delivered
-from rote.forges.talk import Patience, Talk
-from rote.forges.tokens import Token, hint
-from rote.forges.vendor import Answer, Vendor
-from rote.forges.wire import Wire
-from rote.hosting import HostedAsset, HostedRelease, Sending, Told
+from rote.forges.talk import PAGE
+from rote.forges.vendor import Answer
+from rote.hosting import HostedAsset, HostedRelease, Sending
 from rote.ids import shown
-from rote.ports import Clock
-from rote.releasetags import is_channel, of_channel
+from rote.releasetags import is_channel
 
-_log = logging.getLogger("rote.forges")
-LARGEST = (2 << 30) - 1
-"""gitlab.com takes 5 GiB, other servers what their administrators say; smaller parts lose less when a line breaks."""
-_MOST_PAGES = 100
 _LONG_AGO = "2000-01-01T00:00:00Z"
 """When channels say that they were released, so that none is ever the latest."""
-_SCOPE = "the scope `api` and the role Developer (a job's own token: that the project's settings allow it)"
 _LINK_PATH = re.compile(r"/(?:[-.\w]+/?)*[\da-zA-Z]+\Z", re.ASCII)
 
 
@@ -66,52 +56,20 @@ class _Tag(msgspec.Struct, frozen=True):
     commit: _Commit
 
 
-class GitLabHost:
-    """A hosting.ReleaseHost: the releases of one project. Safe to share between threads."""
+class GitLabHost(ForgeHost):
+    """The releases of one project at GitLab."""
 
-    def __init__(
-        self,
-        at: ForgeAddress,
-        *,
-        clock: Clock,
-        environ: Mapping[str, str],
-        token: Token | None = None,
-        wire: Wire | None = None,
-        patience: Patience | None = None,
-        largest: int = LARGEST,
-        any_commit: bool = False,
-    ) -> None:
-        """`environ` says only what to type for a token; `token` is what is used. With `any_commit` a release of a
-        commit that is not there is tagged at the default branch, with a warning; else it is refused."""
-        self._any_commit = any_commit
-        self._at = at
-        self._largest = largest
-        self._project_url = f"{at.server}/api/v4/projects/{quote(at.path, safe='')}"
-        vendor = Vendor(
-            name="GitLab" if at.at_home else at.host,
-            where=at.text,
-            missing=hint(at, environ),
-            scope=_SCOPE,
-            token=token,
-        )
-        self._talk = Talk(wire or Wire(), clock, vendor, patience or Patience())
-        self._reader = Reader(self._talk)
-        self.packages = Packages(self._talk, self._project_url, self._look)
-        self._channels = ChannelPages(self, at.text)
+    maker = "GitLab"
+    scope = "the scope `api` and the role Developer (a job's own token: that the project's settings allow it)"
 
-    @property
-    def url(self) -> str:
-        """The project's address."""
-        return self._at.text
+    @cached_property
+    def packages(self) -> Packages:
+        """The project's package registry."""
+        return Packages(self._talk, self._project_url, self._look)
 
-    @property
-    def largest(self) -> int:
-        """Bytes that one asset may have."""
-        return self._largest
-
-    def asset_name(self, path: str) -> str:
-        """The name of the package file that holds the file of this path."""
-        return naming.asset(path)
+    @cached_property
+    def _project_url(self) -> str:
+        return f"{self._at.server}/api/v4/projects/{quote(self._at.path, safe='')}"
 
     def find(self, tag: str) -> HostedRelease | None:
         """The release of this tag with the files of its package; a draft only with a token."""
@@ -125,15 +83,11 @@ class GitLabHost:
 
     def latest(self) -> HostedRelease | None:
         """The release with the newest date that is neither a channel nor still to come."""
-        for page in range(1, _MOST_PAGES + 1):
-            answer = self._ask("GET", f"releases?order_by=released_at&sort=desc&per_page=20&page={page}")
-            releases = self._talk.decoded(answer, list[_Release])
-            for release in releases:
-                if not release.upcoming_release and not is_channel(release.tag_name):
-                    tag = release.tag_name
-                    return self._told(tag, release, self.packages.find(tag))
-            if len(releases) < 20:
-                break
+        url = f"releases?order_by=released_at&sort=desc&per_page={PAGE}"
+        for release in self._talk.listed(lambda page: self._ask("GET", f"{url}&page={page}"), list[_Release]):
+            tag = release.tag_name
+            if not release.upcoming_release and not is_channel(tag):
+                return self._told(tag, release, self.packages.find(tag))
         return None
 
     def begin(self, tag: str, *, title: str, notes: str, commit: str | None = None) -> HostedRelease:
@@ -142,9 +96,7 @@ class GitLabHost:
         naming.tag(tag)
         self._talk.vendor.need_token()
         if self._release_of(tag) is not None:
-            raise Conflict(
-                tag, where=self.url, next="a version that is published does not change: make a new one"
-            )
+            raise self._published(tag)
         package = self.packages.find(tag)
         if package is None:
             commit = self._at_commit(tag, commit)
@@ -162,10 +114,7 @@ class GitLabHost:
     def send(self, release: HostedRelease, file: Sending) -> HostedAsset:
         """Upload one file to the package, and compare what GitLab says of it. Raises Conflict, Refused, Corrupt,
         StoreUnavailable."""
-        if file.size > self._largest:
-            raise Refused(
-                f"{file.name} has {file.size} bytes; {self._largest} are taken at most", where=self.url
-            )
+        self._fits(file)
         look = Look(self, release, file)
         there = look.there() if file.name != naming.DRAFT else None
         if there is not None:
@@ -220,16 +169,6 @@ class GitLabHost:
             self.packages.url(release.tag, asset.name), asset.name, asset.size, start, length
         )
 
-    def channel(self, model: str, alias: str, etag: str | None = None) -> Told | None:
-        """The channel document, in one request."""
-        return self._channels.read(model, alias, etag)
-
-    def move(self, model: str, alias: str, document: bytes, after: Told | None) -> Told:
-        """Put a channel document. Raises Conflict, Refused, StoreUnavailable."""
-        of_channel(model, alias)
-        self._talk.vendor.need_token()
-        return self._channels.move(model, alias, document, after)
-
     def page(self, tag: str, headers: Mapping[str, str]) -> Answer:
         """A channel's release."""
         answer = self._ask("GET", f"releases/{quote(tag, safe='')}", headers=headers, fine=(200, 304, 404))
@@ -269,15 +208,6 @@ class GitLabHost:
             return None
         raise self._talk.vendor.refused(answer)
 
-    def digest_of(self, release: HostedRelease, asset: HostedAsset) -> str:
-        """SHA-256 of a file: what GitLab says, or, where it says nothing, of its bytes."""
-        if asset.sha256 is not None:
-            return asset.sha256
-        sha = hashlib.sha256()
-        for part in self.read(release, asset):
-            sha.update(part)
-        return sha.hexdigest()
-
     def _release_of(self, tag: str) -> _Release | None:
         answer = self._ask("GET", f"releases/{quote(tag, safe='')}", fine=(200, 404))
         self._check_project(answer)
@@ -308,24 +238,13 @@ class GitLabHost:
             key=str(package.id) if package else "",
         )
 
-    def _at_commit(self, tag: str, commit: str | None) -> str | None:
-        """Where the tag is made; None: at the default branch. Raises Refused if it is there at another commit, or the
-        commit is not."""
-        if not commit:
-            return None
-        answer = self._look(f"repository/commits/{quote(commit, safe='')}")
-        if answer.status != 200 and self._any_commit:
-            _log.warning("%s has no commit %s: the tag is made at its default branch", self.url, commit[:12])
-            return None
-        if answer.status != 200:
-            raise naming.unknown_commit(commit, self.url)
-        known = self._talk.decoded(answer, _Commit).id
+    def _commit(self, ref: str) -> str | None:
+        answer = self._look(f"repository/commits/{quote(ref, safe='')}")
+        return self._talk.decoded(answer, _Commit).id if answer.status == 200 else None
+
+    def _tagged(self, tag: str) -> str | None:
         answer = self._look(f"repository/tags/{quote(tag, safe='')}")
-        if answer.status == 200:
-            there = self._talk.decoded(answer, _Tag).commit.id
-            if there != known:
-                raise naming.other_commit(tag, there, known, self.url)
-        return known
+        return self._talk.decoded(answer, _Tag).commit.id if answer.status == 200 else None
 
     def _look(self, rest: str) -> Answer:
         answer = self._ask("GET", rest, fine=(200, 404))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rote.forges import address, tokens
-from rote.forges.github import LARGEST, GitHubHost
+from rote.forges.github import GitHubHost
 from rote.forges.gitlab import GitLabHost
+from rote.forges.host import LARGEST
 from rote.forges.talk import Patience
 from rote.ports import Clock
 
@@ -23,8 +24,8 @@ def host(
 ) -> GitHubHost | GitLabHost:
     """The releases at `github:owner/repo`, `gitlab:group/project` or `KIND:https://HOST/PATH`. `token` is for this very
     server; without one it is looked for (docs/forges.md). `largest` is the most bytes of one asset, where that is
-    less than the forge takes. `any_commit`: a commit that
-    the repository there does not have is no reason to refuse a release. Nothing is asked yet. Raises UsageError."""
+    less than the forge takes. `any_commit`: a commit that the repository there does not have is no reason to refuse a
+    release. Nothing is asked yet. Raises UsageError."""
     at = address.parse(text)
     kind = GitHubHost if at.kind == address.GITHUB else GitLabHost
     made = tokens.given(at, token) if token is not None else tokens.found(at, environ)

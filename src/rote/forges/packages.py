@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Iterator
+from typing import Annotated, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
 from rote.forges import naming
 from rote.forges.reading import Reader
-from rote.forges.talk import Talk
+from rote.forges.talk import PAGE, Talk
 from rote.forges.vendor import Answer
 from rote.hosting import HostedAsset
 
-_PAGE = 100
-_MOST_PAGES = 100
+_T = TypeVar("_T")
 
 
 class Package(msgspec.Struct, frozen=True):
@@ -58,30 +57,14 @@ class Packages:
         """The package of a release, or None."""
         name, version = package_of(tag)
         where = f"package_name={quote(name, safe='')}&package_version={quote(version, safe='')}&package_type=generic"
-        for page in range(1, _MOST_PAGES + 1):
-            answer = self._look(f"packages?{where}&per_page={_PAGE}&page={page}")
-            if answer.status == 404:
-                return None
-            found = self._talk.decoded(answer, list[Package])
-            for package in found:  # the search is for parts of names
-                if (package.name, package.version) == (name, version):
-                    return package
-            if len(found) < _PAGE:
-                break
+        for package in self._listed(f"packages?{where}&", list[Package]):
+            if (package.name, package.version) == (name, version):  # the search is for parts of names
+                return package
         return None
 
     def files(self, package: Package) -> list[PackageFile]:
         """All its files, every copy of each."""
-        found: list[PackageFile] = []
-        for page in range(1, _MOST_PAGES + 1):
-            answer = self._look(f"packages/{package.id}/package_files?per_page={_PAGE}&page={page}")
-            if answer.status == 404:
-                break
-            part = self._talk.decoded(answer, list[PackageFile])
-            found += part
-            if len(part) < _PAGE:
-                break
-        return found
+        return list(self._listed(f"packages/{package.id}/package_files?", list[PackageFile]))
 
     def assets(self, package: Package) -> list[HostedAsset]:
         """The newest file of each name, but for the marker of a draft."""
@@ -98,6 +81,9 @@ class Packages:
         """Where a file is read and written."""
         package, version = package_of(tag)
         return f"{self._project}/packages/generic/{package}/{version}/{quote(name, safe='')}"
+
+    def _listed(self, url: str, kind: type[list[_T]]) -> Iterator[_T]:
+        return self._talk.listed(lambda page: self._look(f"{url}per_page={PAGE}&page={page}"), kind)
 
     def marker(self, tag: str) -> Marker:
         """What the marker of a draft says; nothing, if it is not there or not one of ours."""

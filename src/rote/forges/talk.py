@@ -40,6 +40,9 @@ _Got = TypeVar("_Got", bound=Outcome)
 _log = logging.getLogger("rote.forges")
 LARGEST = 32 << 20
 """Bytes of an answer that is read whole."""
+PAGE = 100
+"""Items of a list in one answer: the most that GitHub and GitLab give."""
+_MOST_PAGES = 100
 _HOPS = 5
 _MOVED = frozenset([301, 302, 303, 307, 308])
 
@@ -94,6 +97,16 @@ class Talk:
         if answer.status not in set(fine):
             raise self.vendor.refused(answer)
         return answer
+
+    def listed(self, ask: Callable[[int], Answer], kind: type[list[_T]]) -> Iterator[_T]:
+        """What a list holds that comes in pages of `PAGE`, which `ask` asks for by number, from 1; nothing where there
+        is no list (404). Raises Corrupt."""
+        for page in range(1, _MOST_PAGES + 1):
+            answer = ask(page)
+            items = [] if answer.status == 404 else self.decoded(answer, kind)
+            yield from items
+            if len(items) < PAGE:
+                return
 
     def send(
         self, method: str, url: str, body: Callable[[], Iterator[bytes]], size: int, kind: str
