@@ -207,7 +207,8 @@ class Attempts:
     def _say_found(self, stage: Stage, findings: Findings) -> None:
         if findings.undeclared:
             self._progress.say(
-                f"{stage.name}: read {short(findings.undeclared)}, which it does not name; add it to its `deps`"
+                f"{stage.name}: read {short(findings.undeclared)}, which it does not name; add "
+                f"{'it' if len(findings.undeclared) == 1 else 'them'} to its `deps`"
             )
         for trouble in findings.troubles:
             self._progress.say(f"{stage.name}: not everything that it read was seen: {trouble}")

@@ -11,6 +11,7 @@ from contextlib import closing
 import msgspec
 
 from rote import workbench
+from rote.completeness import FOLDER
 from rote.errors import RoteError, UsageError
 from rote.executors.local import LocalExecutor
 from rote.graph import stage_of
@@ -110,7 +111,19 @@ class Auditing:
         with closing(LocalExecutor()) as executor:
             try:
                 inputs = work.inputs(stage, {})
-                return work.execute(stage, inputs, executor, log=lambda data: None, started=process.append)
+                return work.execute(
+                    stage, inputs, executor, log=lambda data: None, started=process.append,
+                    environment=_checkpoints(other.root, stage),
+                )  # fmt: skip
             finally:
                 for each in process:
                     each.stop(0)
+
+
+def _checkpoints(root: str, stage: Stage) -> Mapping[str, str]:
+    """An empty folder, if the stage writes checkpoints: it is done from its beginning."""
+    if stage.checkpoints is None:
+        return {}
+    folder = os.path.join(root, stage.checkpoints.path)
+    os.makedirs(folder, exist_ok=True)
+    return {FOLDER: folder}

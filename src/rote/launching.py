@@ -13,6 +13,7 @@ from rote.controlling import Controlling
 from rote.elsewhere import Elsewhere
 from rote.errors import BadPath
 from rote.operating import Operating, Terms
+from rote.plan import Plan, Why
 from rote.run import Request, Run
 from rote.runrecord import RunOutcome
 from rote.wiring import Wiring
@@ -72,6 +73,29 @@ class Launching:
                 where = os.path.relpath(other.root, self._w.root)
                 self._w.progress.say(f"the working tree of commit {commit[:12]} stays in {where}, to look at")
         return outcome
+
+    def plan(self, asked: Launch) -> Plan:
+        """See `Project.plan`: what a run that is asked for like this would do."""
+        targets = [target(self._w, self._cwd, text) for text in asked.stages]
+        with self._looked(asked) as tree:
+            return Operating(tree).plan(
+                targets, overrides=asked.overrides, force=asked.force, smoke=asked.smoke
+            )
+
+    def why(self, asked: Launch) -> Why:
+        """See `Project.why`: of the one stage that is asked for."""
+        [text] = asked.stages
+        with self._looked(asked) as tree:
+            return Operating(tree).why(target(self._w, self._cwd, text), smoke=asked.smoke)
+
+    @contextmanager
+    def _looked(self, asked: Launch) -> Iterator[Wiring]:
+        """The working tree that a run would have. The user's own is looked at without its lock."""
+        if not asked.smoke:
+            yield self._w
+            return
+        with self._tree(self._w, asked) as tree:
+            yield tree
 
     def _run(self, here: Wiring, asked: Launch, commit: str) -> RunOutcome:
         targets = [target(here, self._cwd, text) for text in asked.stages]

@@ -147,7 +147,7 @@ class Operating:
                 parts.pipeline,
                 targets,
                 executor,
-                lambda: self.plan(targets, overrides=overrides, force=force),
+                lambda: self.plan(targets, overrides=overrides, force=force, smoke=terms.smoke),
             )
             outcome = Runner(parts).run(
                 targets, jobs=jobs, force=force, keep_going=keep_going, deadline=terms.deadline
@@ -172,13 +172,15 @@ class Operating:
         if pipeline.stages[item.stage].checkpoints and item.key is not None:
             self._w.checkpoints.remove(item.slot or item.key)
 
-    def plan(self, targets: Collection[str], *, overrides: Sequence[str], force: bool) -> Plan:
-        """See `Project.plan`."""
-        return self._planner(overrides).plan(targets, force=force)
+    def plan(
+        self, targets: Collection[str], *, overrides: Sequence[str], force: bool, smoke: bool = False
+    ) -> Plan:
+        """See `Project.plan`. With `smoke` this is the tree of smoke runs."""
+        return self._planner(overrides, smoke=smoke).plan(targets, force=force)
 
-    def why(self, stage: str) -> Why:
-        """See `Project.why`."""
-        return self._planner(()).why(stage)
+    def why(self, stage: str, *, smoke: bool = False) -> Why:
+        """See `Project.why`. With `smoke` this is the tree of smoke runs."""
+        return self._planner((), smoke=smoke).why(stage)
 
     def hits(self) -> dict[str, Result]:
         """The stages that are hits now, in their order, each with its result."""
@@ -196,14 +198,14 @@ class Operating:
         values = params.of(self._w.root, pipeline, parsed)
         return pipeline, self._work(values, self._warming(pipeline))
 
-    def _planner(self, overrides: Sequence[str]) -> Planner:
-        parsed = overriding.parse(overrides)
+    def _planner(self, overrides: Sequence[str], *, smoke: bool = False) -> Planner:
+        parsed = self._parsed(overrides, smoke)
         pipeline = self._overridden(parsed)
         values = params.of(self._w.root, pipeline, parsed)
         dvc = self._w.dvc
         return Planner(
-            pipeline, self._work(values, self._warming(pipeline)), self._w.matching, self._last,
-            taking=dvc.taking if dvc else None, absent=dvc.absent() if dvc else {},
+            pipeline, self._work(values, self._warming(pipeline, smoke=smoke), smoke=smoke), self._w.matching,
+            self._last, taking=dvc.taking if dvc else None, absent=dvc.absent() if dvc else {},
         )  # fmt: skip
 
     def _parsed(self, overrides: Sequence[str], smoke: bool) -> list[Override]:

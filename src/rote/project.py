@@ -374,17 +374,21 @@ class Project:
             launching.resumed(run, Launch(overrides=set, wait=wait, deadline=deadline, begun=begun), jobs)
         )
 
-    def plan(self, *stages: str, set: Sequence[str] = (), force: bool = False) -> Plan:
-        """What `run` would do with each stage, and why. Changes nothing. Raises ConfigError."""
-        from rote.operating import Operating  # the engine is loaded by what needs it
+    def plan(self, *stages: str, set: Sequence[str] = (), force: bool = False, smoke: bool = False) -> Plan:
+        """What `run` would do with each stage, and why. Changes nothing, but that with `smoke` the working tree of
+        smoke runs is laid out as such a run would do. Raises ConfigError, and with `smoke` Missing and UsageError."""
+        from rote.launching import Launch, Launching  # the engine is loaded by what needs it
 
-        return Operating(self._w).plan([self._target(s) for s in stages], overrides=set, force=force)
+        asked = Launch(stages=stages, overrides=set, force=force, smoke=smoke, command="rote plan")
+        return Launching(self._w, self._cwd).plan(asked)
 
-    def why(self, stage: str) -> Why:
-        """Why a stage would run (what changed since its last result), or whose result it would use."""
-        from rote.operating import Operating  # the engine is loaded by what needs it
+    def why(self, stage: str, *, smoke: bool = False) -> Why:
+        """Why a stage would run (what changed since its last result), or whose result it would use; with `smoke` in a
+        smoke run."""
+        from rote.launching import Launch, Launching  # the engine is loaded by what needs it
 
-        return Operating(self._w).why(self._target(stage))
+        asked = Launch(stages=[stage], smoke=smoke, command="rote why")
+        return Launching(self._w, self._cwd).why(asked)
 
     def audit(self, *stages: str, sample: int | None = None) -> list[Audited]:
         """Do `stages` that are hits (none: all of them), or `sample` of these by chance, once more in a temporary

@@ -84,5 +84,18 @@ def test_why_tells_a_hit_and_a_miss_by_name_and_value(place: Place) -> None:
     place.write("helper.py", "def text():\n    return 'z'\n")
     miss = place.rote("why", "same").out
     assert "helper.py, which it reads, changed" in miss
+    before, now = (line.split()[1] for line in miss.splitlines() if line.startswith("    "))
+    assert f"reads helper.py: {before}" in hit
+    assert now != before
     place.write("params.yaml", "lr: 2\n")
     assert "param params.yaml:lr changed: 1 -> 2" in place.rote("why", "same").out
+
+
+def test_a_stage_with_checkpoints_is_done_again_from_its_beginning(place: Place) -> None:
+    place.write(
+        "rote.yaml",
+        'stages:\n  s: {cmd: \'ls "$ROTE_CHECKPOINTS" > out; echo 1 > "$ROTE_CHECKPOINTS/state"\', outs: [out],'
+        " checkpoints: ck}\n",
+    )
+    place.rote("run")
+    assert "1 stage made the same again" in place.rote("audit").out

@@ -64,6 +64,28 @@ def test_a_trial_has_less_and_touches_nothing(place: Place) -> None:
     assert place.git("status", "--short") == ""
 
 
+def test_it_is_planned_and_explained_before(place: Place) -> None:
+    world(place)
+    before = {name: data for name, data in place.files().items() if not name.startswith((".rote/", ".git/"))}
+    assert "2 of 2 stages would run" in place.rote("plan", "--smoke").out
+    assert place.rote("runs").out.startswith("no runs")
+    now = {name: data for name, data in place.files().items() if not name.startswith((".rote/", ".git/"))}
+    assert now == before
+    place.rote("run", "--smoke")
+    assert "nothing to do" in place.rote("plan", "--smoke").out
+    assert "2 of 2 stages would run" in place.rote("plan").out
+    forced = place.rote("plan", "--smoke", "--force", "train").out
+    assert forced.count("forced") == 2
+    told = place.rote("plan", "--smoke", "-S", "train.epochs=2").out
+    assert "param params.yaml:train.epochs changed: 1 -> 2" in told
+    place.write("rote.yaml", PIPELINE.replace("train.epochs: 1", "train.epochs: 3"))
+    assert "param params.yaml:train.epochs changed: 1 -> 3" in place.rote("why", "--smoke", "train").out
+    assert "train: run" in place.rote("why", "train").out
+    missing = PIPELINE.replace("data/labels.csv: 3", "data/labels.csv: small.csv")
+    place.write("rote.yaml", missing)
+    assert "is not there" in place.rote("plan", "--smoke", code=1).err
+
+
 def test_its_results_are_its_own(place: Place) -> None:
     world(place)
     place.rote("run", "--smoke")

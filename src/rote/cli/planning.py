@@ -9,20 +9,26 @@ import click
 
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count, table
-from rote.plan import Decision, Why
+from rote.plan import ABSENT, Decision, Why
 
 
 @click.command()
 @click.argument("stages", nargs=-1)
 @click.option("--set", "-S", "overrides", multiple=True, metavar="KEY=VALUE", help="With a param overridden.")
 @click.option("--force", is_flag=True, help="As if forced.")
+@click.option("--smoke", is_flag=True, help="What `rote run --smoke` would do.")
 @click.option("--json", "json_", is_flag=True, help="As JSON.")
 @click.pass_context
 def plan_command(
-    ctx: click.Context, stages: tuple[str, ...], overrides: tuple[str, ...], force: bool, json_: bool
+    ctx: click.Context,
+    stages: tuple[str, ...],
+    overrides: tuple[str, ...],
+    force: bool,
+    smoke: bool,
+    json_: bool,
 ) -> None:
     """Say what `rote run` would do with STAGES, and why. Changes nothing."""
-    plan = project(ctx).plan(*stages, set=overrides, force=force)
+    plan = project(ctx).plan(*stages, set=overrides, force=force, smoke=smoke)
     if json_:
         as_json(plan)
     elif not plan.decisions:
@@ -74,11 +80,12 @@ def _commands(commands: object) -> str:
 
 @click.command()
 @click.argument("stage")
+@click.option("--smoke", is_flag=True, help="In a smoke run.")
 @click.option("--json", "json_", is_flag=True, help="As JSON.")
 @click.pass_context
-def why_command(ctx: click.Context, stage: str, json_: bool) -> None:
+def why_command(ctx: click.Context, stage: str, smoke: bool, json_: bool) -> None:
     """Say why STAGE would run, or whose result it would use."""
-    found = project(ctx).why(stage)
+    found = project(ctx).why(stage, smoke=smoke)
     if json_:
         as_json(found)
         return
@@ -90,6 +97,8 @@ def why_command(ctx: click.Context, stage: str, json_: bool) -> None:
         click.echo(f"  {change}")
         if change.kind == "command":
             click.echo(f"    before: {_commands(change.old)}\n    now:    {_commands(change.new)}")
+        elif change.kind in ("dep", "lock", "file") and ABSENT not in (change.old, change.new):
+            click.echo(f"    before: {change.old[:12]}\n    now:    {change.new[:12]}")
     if decision.verdict == "hit":
         for line in _held_against(found):
             click.echo(f"  {line}")
