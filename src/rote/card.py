@@ -13,21 +13,26 @@ from typing import Any
 import msgspec
 
 from rote.pipeline import Model
-from rote.releasenotes import figure, numbers, plain
+from rote.releasenotes import figure, numbers, plain, verdict_figures
 from rote.remarks import Told
 from rote.version import Version
 
-_LICENCES = (
-    " "
-    "agpl-3.0 afl-3.0 apache-2.0 artistic-2.0 bigcode-openrail-m bigscience-bloom-rail-1.0 bigscience- "
-    "openrail-m bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 c-uda cc cc-by-2.0 cc-by-2.5 cc- "
-    "by-3.0 cc-by-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc- "
-    "sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 cdla- "
-    "permissive-1.0 cdla-permissive-2.0 cdla-sharing-1.0 creativeml-openrail-m ecl-2.0 epl-1.0 epl-2.0 "
-    "etalab-2.0 eupl-1.1 eupl-1.2 gemma gfdl gpl gpl-2.0 gpl-3.0 isc lgpl lgpl-2.1 lgpl-3.0 llama2 llama3 "
-    "llama3.1 llama3.2 llama3.3 lppl-1.3c mit mpl-2.0 ms-pl ncsa odbl odc-by ofl-1.1 openrail openrail++ "
-    "osl-3.0 pddl postgresql unknown unlicense wtfpl zlib "
-)
+# fmt: off
+_LICENCES = frozenset({
+    "agpl-3.0", "afl-3.0", "apache-2.0", "apple-amlr", "apple-ascl", "artistic-2.0", "bigcode-openrail-m",
+    "bigscience-bloom-rail-1.0", "bigscience-openrail-m", "bsd", "bsd-2-clause", "bsd-3-clause",
+    "bsd-3-clause-clear", "bsl-1.0", "c-uda", "cc", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0",
+    "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0", "cc-by-nc-sa-2.0",
+    "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "cc-by-nd-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc0-1.0",
+    "cdla-permissive-1.0", "cdla-permissive-2.0", "cdla-sharing-1.0", "creativeml-openrail-m",
+    "deepfloyd-if-license", "ecl-2.0", "epl-1.0", "epl-2.0", "etalab-2.0", "eupl-1.1", "eupl-1.2", "gemma",
+    "gfdl", "gpl", "gpl-2.0", "gpl-3.0", "h-research", "intel-research", "isc", "lgpl", "lgpl-2.1", "lgpl-3.0",
+    "lgpl-lr", "llama2", "llama3", "llama3.1", "llama3.2", "llama3.3", "llama4", "lppl-1.3c", "mit", "mpl-2.0",
+    "ms-pl", "ncsa", "odbl", "odc-by", "ofl-1.1", "openmdw-1.0", "openrail", "openrail++", "osl-3.0", "pddl",
+    "postgresql", "unknown", "unlicense", "wtfpl", "zlib",
+})
+# fmt: on
+"""Those that the Hub knows by name."""
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*\Z")
 _WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n", "none")
 _LIBRARIES = {"onnx": "onnx", "safetensors": "safetensors"}
@@ -100,10 +105,11 @@ def _front(sources: CardSources) -> dict[str, Any]:
 
 
 def _licence(licence: str) -> dict[str, str]:
-    known = licence.strip().lower()
-    if not known or (" " not in known and f" {known} " in _LICENCES):
-        return {"license": known} if known else {}
-    return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", known).strip("-") or "other"}
+    """As the Hub calls it; one that it does not know is `other`, with its name."""
+    name = re.sub(r"[^a-z0-9.+]+", "-", licence.strip().lower()).strip("-")
+    if name in _LICENCES or not licence.strip():
+        return {"license": name} if name else {}
+    return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", name).strip("-") or "other"}
 
 
 def _kinds(version: Version) -> list[str]:
@@ -185,7 +191,7 @@ def _metrics(version: Version) -> str:
 def _gates(version: Version) -> str:
     rows = []
     for gate in version.gates:
-        value, threshold = (figure(n) if n is not None else "" for n in (gate.value, gate.threshold))
+        value, threshold = verdict_figures(gate)
         rows.append(
             f"| {plain(gate.gate)} | {value} | {threshold} | {'passed' if gate.passed else 'failed'} |"
         )

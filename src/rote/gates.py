@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from rote import scoring
+from rote import quantity, scoring
 from rote.figures import AGAIN, Baseline, Figures, Undecided, bound, files_of
 from rote.gatetext import parse
 from rote.gatewords import (
@@ -28,11 +28,12 @@ from rote.gatewords import (
     leaves,
     stars,
 )
+from rote.ids import nearest
 from rote.pipeline import Gate
 from rote.predictions import Unusable
 from rote.verdict import Evidence, GateVerdict
 
-__all__ = ["Baseline", "Expr", "Needs", "aliases", "evaluate", "needs", "parse"]
+__all__ = ["Baseline", "Expr", "evaluate", "parse"]
 
 DEFAULT = "prod"
 """The alias that is known before anybody holds it."""
@@ -58,59 +59,6 @@ _NAMED = 5
 """So many of what fails are named."""
 
 
-class Needs(msgspec.Struct):
-    """What gates ask for besides the run's metrics. `aliases`: words that may be aliases -> the metrics that are asked
-    of who holds them; `bests`: the best figures; `predictions`: aliases whose predictions are asked for; `latency`:
-    aliases whose latency is, and nothing for
-    the run's; `sizes`: whether sizes are."""
-
-    aliases: dict[str, set[str]]
-    bests: list[Best]
-    predictions: set[str]
-    latency: set[str]
-    sizes: bool = False
-
-
-def needs(gates: Iterable[Expr], metrics: Mapping[str, Any]) -> Needs:
-    """What the gates ask for, of a run with these metrics."""
-    found = Needs({}, [], set(), set())
-    run = Figures(Baseline("", metrics), "the run")
-    for gate in gates:
-        if isinstance(gate, TestExpr):
-            found.aliases.setdefault(gate.than, set())
-            found.predictions.add(gate.than)
-            continue
-        for leaf in leaves(gate.left, gate.right):
-            _ask(leaf, run, found)
-    return found
-
-
-def _ask(leaf: Term, run: Figures, found: Needs) -> None:
-    if isinstance(leaf, Best):
-        for binding in run.bindings(leaf.metric.text):
-            best = Best(leaf.sense, Name(bound(leaf.metric.text, binding), leaf.metric.kind))
-            if best not in found.bests:
-                found.bests.append(best)
-    elif isinstance(leaf, Name | Fold):
-        name = leaf.metric if isinstance(leaf, Fold) else leaf
-        alias, dot, key = name.text.partition(".")
-        if name.kind != "quoted" and dot:
-            found.aliases.setdefault(alias, set()).add(key)
-    elif isinstance(leaf, Size | Latency):
-        if leaf.of:
-            found.aliases.setdefault(leaf.of, set())
-        if isinstance(leaf, Latency):
-            found.latency.add(leaf.of)
-        else:
-            found.sizes = True
-
-
-def aliases(gates: Iterable[Expr]) -> set[str]:
-    """The words that may be aliases: before the first dot of an unquoted metric, and what `of` and `than` name. Whoever
-    evaluates the gates looks them up."""
-    return set(needs(gates, {}).aliases)
-
-
 class _Nobody(Exception):
     """There is nothing yet to be compared with: the gate passes."""
 
@@ -123,16 +71,23 @@ class _Scope:
         run: Figures,
         holders: Mapping[str, Figures | None],
         bests: Mapping[Best, Figures | None],
+        held: Callable[[], Sequence[str]],
         binding: tuple[str, ...] = (),
     ) -> None:
         self.run = run
         self.holders = holders
         self.bests = bests
+        self.held = held
         self.binding = binding
         self.used: list[Figures] = []
 
     def bound(self, binding: tuple[str, ...]) -> _Scope:
-        return _Scope(self.run, self.holders, self.bests, binding)
+        return _Scope(self.run, self.holders, self.bests, self.held, binding)
+
+    def unheld(self, alias: str) -> str:
+        """That nobody holds an alias; and which one may be meant, for a gate against a wrong name always passes."""
+        near = nearest(alias, list(self.held()))
+        return f"nobody holds {alias} yet" + (f"; is it {near}?" if near else "")
 
     def value(self, term: Term) -> Decimal:
         match term:
@@ -148,7 +103,7 @@ class _Scope:
                     and not figures.has(self.key(name))
                 ):
                     raise _Nobody(f"{figures.of.version} has no {self.key(name)} yet")
-                return figures.number(self.key(name))
+                return self.number(figures, term, self.key(name))
             case Fold():
                 return self.folded(term)
             case Best():
@@ -169,6 +124,19 @@ class _Scope:
             left, right
         )
         return Decimal(result)
+
+    def number(self, figures: Figures, term: Name, key: str) -> Decimal:
+        """The metric, or what may be meant if there is none. Raises Undecided."""
+        try:
+            return figures.number(key)
+        except Undecided as e:
+            alias, _, inner = term.text.partition(".")
+            if figures is self.run and term.kind == "bare" and inner and self.run.has(inner):
+                raise Undecided(f"{e} If {alias} is an alias, write @{term.text}") from None
+            if term.text in ("size", "latency"):
+                call = "size()" if term.text == "size" else "latency(p95)"
+                raise Undecided(f"{e}; write {call}") from None
+            raise
 
     def key(self, name: str) -> str:
         return bound(name, self.binding)
@@ -193,7 +161,7 @@ class _Scope:
             return self.run
         holder = self.holders.get(alias)
         if holder is None:
-            raise _Nobody(f"nobody holds {alias} yet")
+            raise _Nobody(self.unheld(alias))
         return holder
 
     def compared(self, alias: str) -> Figures:
@@ -257,10 +225,12 @@ def _compared(gate: GateExpr, scope: _Scope) -> GateVerdict:
         passed, why = True, nobody or nobody_too
     else:
         passed = _COMPARE[gate.compare](value, threshold)
-        why = "" if passed else f"{float(value):.6g} is {_REASON[gate.compare]} {float(threshold):.6g}"
+        one, two = quantity.told_apart(float(value), float(threshold), gate.unit)
+        why = "" if passed else f"{one} is {_REASON[gate.compare]} {two}"
     verdict = GateVerdict(
-        gate=gate.text, value=_shown(value), threshold=_shown(threshold), passed=passed, why=why
-    )
+        gate=gate.text, value=_shown(value), threshold=_shown(threshold), passed=passed, why=why,
+        unit=gate.unit or msgspec.UNSET,
+    )  # fmt: skip
     return _against(verdict, scope.used)
 
 
@@ -332,7 +302,7 @@ def _tested(test: TestExpr, scope: _Scope) -> GateVerdict:
         holder = scope.holders.get(test.than)
         if holder is None:
             alone = scoring.compared(test, run.predictions, run.predictions, "")  # a wrong name must not pass
-            return msgspec.structs.replace(verdict(True, f"nobody holds {test.than} yet"), value=alone.score)
+            return msgspec.structs.replace(verdict(True, scope.unheld(test.than)), value=alone.score)
         other = holder.of
         if other.problem or other.predictions is None:
             why = other.problem or other.no_predictions
@@ -364,14 +334,16 @@ def evaluate(
     *,
     run: Baseline | None = None,
     bests: Mapping[Best, Baseline | None] = {},
+    held: Callable[[], Sequence[str]] = tuple,
 ) -> list[GateVerdict]:
     """Decide every gate, in order.
 
     `metrics` are the run's: metrics file -> decoded content; a metric is named by its dotted key, whatever file it is
     in. `baselines` says for an alias who holds it; an alias that is there with None, and `prod` in any case, is an
     alias that nobody holds yet: a gate against it passes, and says so. `run` has the run's sizes, latency and
-    predictions, `bests` who had the best figures that `needs` names. A metric that is not there, is not finite or
-    has several values, and a division by zero, fail the gate. Raises ConfigError for a gate that cannot be parsed.
+    predictions, `bests` who had the best figures that are asked for; `held` tells the aliases that are held. A metric
+    that is not there, is not finite or has several values, and a division by zero, fail the gate. Raises ConfigError
+    for a gate that cannot be parsed.
     """
     parsed = [parse(gate.text, gate.at) if isinstance(gate, Gate) else gate for gate in gates]
     own = run or Baseline("the run", metrics, sizes={})
@@ -379,6 +351,7 @@ def evaluate(
         Figures(msgspec.structs.replace(own, metrics=metrics), "the run"),
         {a: Figures(b, f"{b.version}, which holds {a},") if b else None for a, b in baselines.items()},
         {best: Figures(b, f"{b.version}, the best so far,") if b else None for best, b in bests.items()},
+        held,
     )
     with localcontext(_EXACT):
         return [_decided(gate, scope) for gate in parsed]

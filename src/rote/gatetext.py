@@ -15,12 +15,7 @@ one statistical test.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-
-import msgspec
-
-from rote.errors import ConfigError
+from rote.gatetokens import Token, Tokens
 from rote.gatewords import (
     BETTER,
     BOOTSTRAP,
@@ -31,6 +26,7 @@ from rote.gatewords import (
     MCNEMAR,
     NOT_WORSE,
     SCORES,
+    TIMES,
     UNITS,
     Best,
     Expr,
@@ -48,14 +44,9 @@ from rote.gatewords import (
 )
 from rote.ids import nearest, shown
 from rote.pipeline import At
+from rote.quantity import BYTES, SECONDS, Unlike, of_term, together
 
-MAX_LENGTH = 1000
 _MAX_DEPTH = 50
-_TOKENS = re.compile(
-    r"(?P<space>\s+)|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<quoted>'[^']*'|\"[^\"]*\")"
-    r"|(?P<name>@?[A-Za-z_][A-Za-z0-9_]*(?:\.(?:[A-Za-z0-9_]+|\*(?![A-Za-z0-9_])))*)"
-    r"|(?P<compare>>=|<=|==|!=|>|<)|(?P<mark>[-+*/(),=])"
-)
 _TESTS = {
     BETTER: ("than", "confidence", "method", "want"),
     NOT_WORSE: ("than", "margin", "confidence", "method", "want"),
@@ -70,79 +61,8 @@ _RANGES = {
 _SHARES = ("p50", "p90", "p95", "p99", "mean", "max")
 
 
-class _Token(msgspec.Struct, frozen=True):
-    kind: str
-    text: str
-    start: int
-
-
-class _Parser:
-    def __init__(self, text: str, at: At) -> None:
-        self.text, self.at = text, at
-        self.tokens = list(self._tokens())
-        self.place = 0
-        self.depth = 0
-
-    def error(self, what: str, column: int) -> ConfigError:
-        """An error that shows the gate and points at a column, counted from 0."""
-        line = "".join(c if c.isprintable() else "?" for c in self.text)
-        return ConfigError(
-            f"this gate cannot be read: {what} (column {column + 1})\n    {line}\n    {' ' * column}^",
-            where=str(self.at),
-            next="a gate is like 'accuracy >= 0.95' or 'accuracy >= prod.accuracy - 0.01'",
-        )
-
-    def _tokens(self) -> Iterator[_Token]:
-        if len(self.text) > MAX_LENGTH:
-            raise ConfigError(f"this gate is longer than {MAX_LENGTH} characters", where=str(self.at))
-        place = 0
-        while place < len(self.text):
-            found = _TOKENS.match(self.text, place)
-            if not found:
-                raise self.error(self._stranger(place), place)
-            if found.lastgroup != "space":
-                yield _Token(found.lastgroup or "", found.group(), place)
-            place = found.end()
-        yield _Token("end", "", len(self.text))
-
-    def _stranger(self, place: int) -> str:
-        char = self.text[place]
-        if char in "'\"":
-            return "this quote is not closed"
-        if char == "%":
-            return "there is no '%'; write 0.95 for 95 %"
-        return f"{shown(char)} has no meaning here"
-
-    # ---- tokens ------------------------------------------------------------------------------------------------
-
-    @property
-    def token(self) -> _Token:
-        return self.tokens[self.place]
-
-    def take(self) -> _Token:
-        self.place += 1
-        return self.tokens[self.place - 1]
-
-    def is_mark(self, text: str) -> bool:
-        return self.token.kind == "mark" and self.token.text == text
-
-    def is_call(self) -> bool:
-        after = self.tokens[min(self.place + 1, len(self.tokens) - 1)]
-        return self.token.kind == "name" and after.kind == "mark" and after.text == "("
-
-    def must(self, mark: str) -> None:
-        if not self.is_mark(mark):
-            raise self.expected(f"'{mark}'")
-        self.take()
-
-    def expected(self, what: str) -> ConfigError:
-        token = self.token
-        if token.text == "=" and token.kind == "mark":
-            return self.error("'=' alone compares nothing; write '=='", token.start)
-        found = "the gate ends" if token.kind == "end" else f"found {shown(token.text)}"
-        if token.text in ("and", "or", "not"):
-            found = f"'{token.text}' joins no gates; write each as a gate of its own"
-        return self.error(f"expected {what}, {found}", token.start)
+class _Parser(Tokens):
+    depth = 0
 
     # ---- the grammar -------------------------------------------------------------------------------------------
 
@@ -155,7 +75,7 @@ class _Parser:
         left = self.sum()
         if self.token.kind != "compare":
             raise self.expected("a comparison (>= > <= < == !=)")
-        compare = self.take().text
+        sign = self.take()
         right = self.sum()
         if self.token.kind == "compare":
             raise self.error("a gate has one comparison; write two gates", self.token.start)
@@ -164,8 +84,17 @@ class _Parser:
         if not any(not isinstance(leaf, Number) for leaf in leaves(left, right)):
             raise self.error("it names no metric", 0)
         self._same_stars(left, right)
-        rising = {">=": 1, ">": 1, "<=": -1, "<": -1}.get(compare, 0)
-        return GateExpr(self.text.strip(), self._meant(left, rising), compare, self._meant(right, -rising))
+        rising = {">=": 1, ">": 1, "<=": -1, "<": -1}.get(sign.text, 0)
+        left, right = self._meant(left, rising), self._meant(right, -rising)
+        return GateExpr(self.text.strip(), left, sign.text, right, self._unit(left, right, sign.start))
+
+    def _unit(self, left: Term, right: Term, column: int) -> str:
+        """What is compared: bytes, seconds, or nothing that is known."""
+        try:
+            unit = together(of_term(left), of_term(right))
+        except Unlike:
+            raise self.error("this compares bytes with seconds", column) from None
+        return unit if unit in (BYTES, SECONDS) else ""
 
     def _same_stars(self, *terms: Term) -> None:
         names = [t.metric if isinstance(t, Best) else t for t in leaves(*terms)]
@@ -222,7 +151,8 @@ class _Parser:
         if self.token.kind == "name" and not self.is_call():
             if self.token.text not in UNITS:
                 return Number(token.text)
-            return Number(token.text, UNITS[self.take().text])
+            unit = self.take().text
+            return Number(token.text, TIMES[unit], UNITS[unit])
         return Number(token.text)
 
     def name(self) -> Name:
@@ -267,13 +197,17 @@ class _Parser:
         self.must(")")
         return term
 
-    def _called(self, token: _Token) -> Term:
+    def _called(self, token: Token) -> Term:
         if token.text == "size":
             path = ""
             if self.token.kind == "quoted":
                 path = self.take().text[1:-1].rstrip("/")
                 if self.is_mark(","):
                     self.take()
+            elif self.token.kind == "name" and self.tokens[self.place + 1].text != "=":
+                raise self.error(
+                    f"the name of a file stands in quotes: size('{self.token.text}')", self.token.start
+                )
             return Size(path, self.options(("of",)).get("of", ""))
         if token.text == "latency":
             share = self.token.text
@@ -286,6 +220,8 @@ class _Parser:
         at = self.token.start
         if self.token.kind not in ("name", "quoted"):
             raise self.expected("a metric")
+        if self.is_call():
+            raise self.error(f"{token.text}(…) is of a metric, not of {self.token.text}(…)", at)
         metric = self.name()
         if token.text in _BESTS:
             if metric.kind == "alias":

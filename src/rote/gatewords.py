@@ -7,10 +7,15 @@ from collections.abc import Iterator
 import msgspec
 
 UNITS = {
+    **dict.fromkeys(("B", "kB", "MB", "GB", "KiB", "MiB", "GiB"), "bytes"),
+    **dict.fromkeys(("s", "ms", "us"), "seconds"),
+}
+"""What may stand after a number -> what it makes of the number."""
+TIMES = {
     "B": "1", "kB": "1e3", "MB": "1e6", "GB": "1e9", "KiB": "1024", "MiB": "1048576", "GiB": "1073741824",
     "s": "1", "ms": "1e-3", "us": "1e-6",
 }  # fmt: skip
-"""Bytes and seconds, by what may stand after a number."""
+"""How many bytes or seconds that is."""
 BETTER, NOT_WORSE = "better", "not_worse"
 MCNEMAR, BOOTSTRAP = "mcnemar", "bootstrap"
 HIGHER, LOWER = "higher", "lower"
@@ -20,10 +25,12 @@ HIGHEST, LOWEST = "highest", "lowest"
 
 
 class Number(msgspec.Struct, frozen=True):
-    """A constant, as it is written; `times` is what its unit stands for."""
+    """A constant, as it is written; `times` is what the unit after it stands for, and `unit` of what: `bytes` or
+    `seconds`."""
 
     text: str
     times: str = ""
+    unit: str = ""
 
 
 class Name(msgspec.Struct, frozen=True):
@@ -74,12 +81,13 @@ Term = Number | Name | Best | Fold | Size | Latency | Sum
 
 
 class GateExpr(msgspec.Struct, frozen=True):
-    """A comparison that was parsed."""
+    """A comparison that was parsed; `unit` is what both sides are: `bytes`, `seconds`, or nothing that is known."""
 
     text: str
     left: Term
     compare: str
     right: Term
+    unit: str = ""
 
 
 class TestExpr(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from rote import gates as law
 from rote import versions
 from rote.errors import BadName, Missing, RoteError
 from rote.figures import AGAIN, RECORDED, Baseline, Figures, Undecided
+from rote.gateneeds import needs
 from rote.gatewords import HIGHEST, Best
 from rote.ids import RunId, shown
 from rote.pipeline import Model, PredictionsFile
@@ -85,31 +86,32 @@ class Judging:
     ) -> list[GateVerdict]:
         """What each gate says of the run. `sizes` tells the bytes of the files that a version would hold, by path. With
         `recorded` versions count with the figures that they were released with."""
-        needs = law.needs(gates, run.metrics)
+        asked = needs(gates, run.metrics)
         case = _Case(model, run, recorded=recorded)
-        for alias in sorted(needs.aliases):
+        for alias in sorted(asked.aliases):
             held = self._holder(model.name, alias)
             if held:
-                case.want(held, needs.aliases[alias], predictions=alias in needs.predictions)
+                case.want(held, asked.aliases[alias], predictions=alias in asked.predictions)
                 case.holders[alias] = held.version
-        every = self._versions(model.name) if needs.bests else []
-        for best in needs.bests:
+        every = self._versions(model.name) if asked.bests else []
+        for best in asked.bests:
             first = _first(every, best)
             if first:
                 case.want(first, {best.metric.text})
                 case.firsts[best] = first.version
         found = {number: self._baseline(case, version) for number, version in case.versions.items()}
-        own = Baseline("the run", run.metrics, sizes=sizes() if needs.sizes else {})
-        if needs.predictions:
+        own = Baseline("the run", run.metrics, sizes=sizes() if asked.sizes else {})
+        if asked.predictions:
             own = self._with_predictions(own, case, outs_of(run), "the run")
-        if needs.latency:
-            own = self._timed(own, case, needs.latency, found)
+        if asked.latency:
+            own = self._timed(own, case, asked.latency, found)
         return law.evaluate(
             gates,
             run.metrics,
             {alias: found[number] for alias, number in case.holders.items()},
             run=own,
             bests={best: found[number] for best, number in case.firsts.items()},
+            held=lambda: self._registry.channels.aliases(model.name),
         )
 
     def _holder(self, model: str, alias: str) -> Version | None:

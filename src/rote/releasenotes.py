@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rote.quantity import BARE, told, told_apart
+from rote.verdict import GateVerdict
 from rote.version import Version
 
 MAX_BYTES = 100_000
@@ -81,6 +83,15 @@ def figure(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 
 
+def verdict_figures(gate: GateVerdict) -> tuple[str, str]:
+    """The value and the threshold of a verdict, for people; nothing where there is none."""
+    unit = gate.unit or BARE
+    if gate.value is not None and gate.threshold is not None:
+        return told_apart(gate.value, gate.threshold, unit)
+    value, threshold = ("" if n is None else told(n, unit) for n in (gate.value, gate.threshold))
+    return value, threshold
+
+
 def _change(value: float, old: float | None) -> str:
     if old is None:
         return "new"
@@ -93,7 +104,7 @@ def _gates(version: Version) -> str:
         return ""
     rows = ["## Gates", "", "| gate | value | threshold | |", "|---|---:|---:|---|"]
     for gate in version.gates[:_ROWS]:
-        figures = [figure(n) if n is not None else "" for n in (gate.value, gate.threshold)]
+        figures = verdict_figures(gate)
         word = "passed" if gate.passed else "failed"
         rows.append(f"| {plain(gate.gate)} | {figures[0]} | {figures[1]} | {word} |")
     return "\n".join(rows)

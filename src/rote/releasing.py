@@ -25,6 +25,7 @@ from rote.registry import Registry, version_key
 from rote.run import Run
 from rote.snapshot import Entry, SnapshotRecord
 from rote.snapshots import Snapshots
+from rote.stamps import grown
 from rote.transactions import Beaten, Transactions, Write
 from rote.verdict import GateVerdict
 from rote.version import Bump, Unstamped, Version, VersionFile
@@ -123,7 +124,7 @@ class Releasing:
             return self._again(model, run, there)
         if wanted:
             self._refuse_deleted(model.name, wanted)
-        verdicts = self.verdicts(model, run, parsed, recorded=recorded)
+        verdicts = self.verdicts(model, run, parsed, number=wanted, recorded=recorded)
         if not all(v.passed for v in verdicts):
             raise GateRefused(model.name, run, verdicts)
         origin = self._provenance.of_run(run, model.files) if self._provenance else Origin()
@@ -147,18 +148,29 @@ class Releasing:
         return self.verdicts(model, run, [law.parse(g.text, g.at) for g in model.gates], recorded=recorded)
 
     def verdicts(
-        self, model: Model, run: Run, gates: Sequence[law.Expr], *, recorded: bool = False
+        self,
+        model: Model,
+        run: Run,
+        gates: Sequence[law.Expr],
+        *,
+        number: str | None = None,
+        recorded: bool = False,
     ) -> list[GateVerdict]:
-        """Hold a run against gates, with the present holders of the model's aliases. No version is made."""
+        """Hold a run against gates, with the present holders of the model's aliases. No version is made. `number` is
+        what a version of it would have, if that is known."""
         return self._judging.verdicts(
-            model, run, gates, sizes=lambda: self._sizes(model, run), recorded=recorded
+            model, run, gates, sizes=lambda: self._sizes(model, run, number), recorded=recorded
         )
 
-    def _sizes(self, model: Model, run: Run) -> dict[str, int]:
-        """The bytes of the files that a version would hold."""
+    def _sizes(self, model: Model, run: Run, number: str | None) -> dict[str, int]:
+        """The bytes of the files that a version would hold, with the stamps that it gets."""
         with self._transactions.begin() as write:  # it is never committed
             parts = self._files.of(model, run, self._writer(write))
-            return {path: entry.size for path, entry, _ in self._entries(parts)}
+            sizes = {path: entry.size for path, entry, _ in self._entries(parts)}
+            if model.stamp:
+                stamped, _ = stamping.stamped(parts, self._snapshots, model.name, number or versions.FIRST)
+                sizes |= {path: grown(sizes[path], edits) for path, edits in stamped.edits.items()}
+            return sizes
 
     def _make(
         self,

@@ -22,8 +22,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What a gate decided: the text as written, the value found, the threshold it was held against. Of a statistical
-    test these are the scores of both."""
+    """What a gate decided: the text as written, the value found, the threshold it was held against; if these are
+    `bytes` or `seconds`, `unit` says so. Of a statistical test they are the scores of both."""
 
     gate: str
     value: float | None
@@ -31,3 +31,4 @@ class GateVerdict(msgspec.Struct, frozen=True, kw_only=True):
     passed: bool
     why: str = ""
     evidence: Evidence | msgspec.UnsetType = msgspec.UNSET
+    unit: str | msgspec.UnsetType = msgspec.UNSET

@@ -117,6 +117,10 @@ def test_the_least_there_can_be():
     [
         ("mit", {"license": "mit"}),
         ("MIT", {"license": "mit"}),
+        ("Apache 2.0", {"license": "apache-2.0"}),
+        ("cc-by-3.0", {"license": "cc-by-3.0"}),
+        ("bigscience-openrail-m", {"license": "bigscience-openrail-m"}),
+        ("OpenRAIL++", {"license": "openrail++"}),
         ("Our Own, 2.0!", {"license": "other", "license_name": "our-own-2.0"}),
         ("mit isc", {"license": "other", "license_name": "mit-isc"}),
         ("", {}),

@@ -6,8 +6,11 @@ import msgspec
 import pytest
 
 from rote.errors import ConfigError
-from rote.gates import Baseline, aliases, evaluate, needs, parse
-from rote.pipeline import At, Gate
+from rote.gateneeds import needs
+from rote.gates import Baseline, evaluate, parse
+from rote.pipeline import At, Gate, PredictionsFile
+from rote.predictions import decode
+from rote.releasenotes import verdict_figures
 
 AT = At("rote.yaml", 12, "gates[0]")
 PROD = {"prod": Baseline("digits@1.0.0", {"m.json": {"accuracy": 0.91, "loss": 2.0}})}
@@ -114,6 +117,9 @@ def test_the_verdict_shows_value_and_threshold():
         ("accuracy / (a - a) > 0", {"accuracy": 1, "a": 1}, "divides by zero"),
         ("accuracy > prod.f1", {"accuracy": 1}, "digits@1.0.0, which holds prod, has no metric 'f1'"),
         ("prod.accuracy > 0", {"prod": {"accuracy": 1}}, "write @prod.accuracy or 'prod.accuracy' in quotes"),
+        ("accuracy > dev.accuracy", {"accuracy": 1}, "If dev is an alias, write @dev.accuracy"),
+        ("latency < 20 ms", {"accuracy": 1}, "the run has no metric 'latency'; write latency(p95)"),
+        ("size < 20 MB", {"accuracy": 1}, "the run has no metric 'size'; write size()"),
     ],
 )
 def test_what_cannot_be_decided_fails_and_says_why(text, metrics, says):
@@ -141,6 +147,39 @@ def test_when_nobody_holds_the_alias_the_gate_passes_and_says_so(text):
 
 
 @pytest.mark.parametrize(
+    "text", ["accuracy >= @prdo.accuracy", "size() < size(of=prdo)", "better(accuracy, than=prdo)"]
+)
+def test_an_alias_that_nobody_holds_and_that_is_nearly_one_that_is_held_is_told(text):
+    rows = decode(b"label,prediction\n1,1\n", PredictionsFile(path="p.csv"), "the run")
+    run = Baseline("the run", {}, sizes={"a": 1}, predictions=rows)
+    verdict = judged(text, {"accuracy": 1}, run=run, held=lambda: ["staging", "prod"])
+    assert verdict.passed
+    assert verdict.why == "nobody holds prdo yet; is it prod?"
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "threshold", "why"),
+    [
+        ("size() <= 20 MB", "21.5 MB", "20 MB", "21.5 MB is above 20 MB"),
+        ("size('small') >= 1 KiB", "293 B", "1.024 kB", "293 B is below 1.024 kB"),
+        ("size('small') * 2 > 1 + 600", "586 B", "601 B", "586 B is not above 601 B"),
+        ("size('big') <= 21499707 B", "21,499,708 B", "21,499,707 B", None),
+        ("latency(p50) <= 1.5 ms", "2.5 ms", "1.5 ms", "2.5 ms is above 1.5 ms"),
+        ("latency(max) / latency(p50) <= 1", "1.2", "1", "1.2 is above 1"),
+        ("steps <= 20 us", "3 s", "20 us", "3 s is above 20 us"),
+        ("accuracy >= 0.9500001", "0.95", "0.9500001", None),
+    ],
+)
+def test_bytes_and_seconds_are_told_as_such(text, value, threshold, why):
+    run = Baseline("the run", {}, sizes={"big": 21_499_708, "small": 293}, seconds=(0.002, 0.0025, 0.003))
+    verdict = judged(text, {"accuracy": 0.95, "steps": 3}, run=run)
+    if text == "size() <= 20 MB":
+        assert verdict.unit == "bytes"
+    assert verdict_figures(verdict) == (value, threshold)
+    assert verdict.why == (why or f"{value} is {'below' if '>=' in text else 'above'} {threshold}")
+
+
+@pytest.mark.parametrize(
     "text", ["acuracy > prod.accuracy", "accuracy > prod.accuracy + typo", "accuracy > stagin.accuracy"]
 )
 def test_a_typo_is_not_excused_by_an_alias_that_nobody_holds(text):
@@ -149,7 +188,7 @@ def test_a_typo_is_not_excused_by_an_alias_that_nobody_holds(text):
 
 def test_which_aliases_are_asked_for():
     texts = ["a > 1", "a.b > @c.d", "prod.x > 'q.r'"]
-    assert aliases(parse(text, AT) for text in texts) == {"a", "c", "prod"}
+    assert set(needs([parse(text, AT) for text in texts], {}).aliases) == {"a", "c", "prod"}
 
 
 SLICES = {"slices": {"day": {"recall": 0.95}, "night": {"recall": 0.7}, "fog": {"recall": 0.75}}, "loss": 2.0}
@@ -173,7 +212,10 @@ def judged(text, metrics, baselines=None, **more):
         ("accuracy >= best(accuracy", 26, "expected ')'"),
         ("min(accuracy) >= 1", 5, "is of several metrics"),
         ("slices.*.recall > prod.*.*.f1", 1, "different numbers of '*'"),
-        ("size(model.onnx) < 3", 6, "expected of="),
+        ("size(model.onnx) < 3", 6, "the name of a file stands in quotes: size('model.onnx')"),
+        ("size('a') < 3 s", 11, "this compares bytes with seconds"),
+        ("a < 1 MB + latency(p95) * 2", 3, "this compares bytes with seconds"),
+        ("highest(size()) < 3", 9, "highest(…) is of a metric, not of size(…)"),
         ("size(of=prod, of=dev) < 3", 15, "of is there twice"),
         ("size('a' 'b') < 3", 10, "expected of="),
         ("size() < 20 MX", 13, "expected the end"),

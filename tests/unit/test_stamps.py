@@ -19,6 +19,7 @@ from safetensors.numpy import load, save
 
 from rote.errors import Refused
 from rote.ids import Digest
+from rote.pipeline import At, Gate
 from rote.stamping import edits, read
 from rote.stamps import Edit, Stamp, Unsound, edited, grown
 
@@ -264,6 +265,17 @@ def test_a_release_with_stamps():
         assert version.stamped.files[path] == said.digest == blake3(back).hexdigest()
     assert held["build/notes.txt"] == b"notes"
     assert bench.registry.get("digits", "1.0.0") == version
+
+
+def test_a_gate_counts_the_bytes_of_the_stamps():
+    """Otherwise a model would seem to shrink beside its own version, which has them."""
+    bench = Bench()
+    gate = Gate("size() >= size(of=prod)", At("rote.yaml", 1, "gates"))
+    bench.registry.promote("digits", release(bench).version.version, "prod")
+    (verdict,) = release(bench, OUTS | {"notes.txt": b""}, gates=[gate]).verdicts
+    assert (
+        verdict.value == verdict.threshold == sum(f.size for f in bench.registry.get("digits", "prod").files)
+    )
 
 
 def test_a_stamp_costs_little():

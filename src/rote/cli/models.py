@@ -11,6 +11,7 @@ from rote.cli.opening import progress, project
 from rote.cli.tables import as_json, count, size, table, value
 from rote.errors import UsageError
 from rote.ids import shown
+from rote.releasenotes import verdict_figures
 from rote.releasing import GateRefused
 from rote.verdict import GateVerdict
 
@@ -125,10 +126,7 @@ def _lines(text: str) -> str:
 
 def verdicts(found: list[GateVerdict]) -> str:
     """The table of gate, value, threshold, verdict."""
-    rows = [
-        [g.gate, value(g.value), value(g.threshold), "pass" if g.passed else "FAIL", _lines(g.why)]
-        for g in found
-    ]
+    rows = [[g.gate, *verdict_figures(g), "pass" if g.passed else "FAIL", _lines(g.why)] for g in found]
     return table(["gate", "value", "threshold", "verdict", ""], rows, right=(1, 2))
 
 
