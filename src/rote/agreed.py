@@ -5,10 +5,11 @@ Imported only where stores are copied: sqlite3 costs start-up time.
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 
-_log = logging.getLogger(__name__)
+from rote.logger import Logger
+
+_log = Logger(__name__)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS same (

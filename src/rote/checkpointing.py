@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from rote.completeness import FOLDER, QUIET, RESUMED, Looks, Stat, is_temporary
 from rote.encoding import digest_of
 from rote.errors import Changed, RoteError
 from rote.ids import RunId
+from rote.logger import Logger
 from rote.pipeline import CheckpointRule, Stage
 from rote.ports import CheckpointFolder, Clock, HeldTree, Process, Progress
 from rote.result import Found
@@ -30,7 +30,7 @@ _TICK = 50_000_000
 _COARSE = 2_100_000_000
 """Nanoseconds within which two writes to a file may leave one mtime; on file systems that keep whole seconds."""
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 
 class _Note(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 
@@ -12,6 +11,7 @@ from rote.data import Data
 from rote.errors import Changed, Corrupt, Missing, NotFound, StoreError
 from rote.ids import RunId, StageKey
 from rote.ingest import SnapshotWriter
+from rote.logger import Logger
 from rote.ports import Clock, HeldTree
 from rote.result import Found
 from rote.results import needs_of
@@ -21,7 +21,7 @@ from rote.snapshots import Snapshots
 from rote.transactions import Transactions, Write
 from rote.unfinished import Checkpoint, Checkpoints
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 
 class Owner(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,10 +20,9 @@ QUIET = 5.0
 
 # A name that says of itself that it is not final: hidden, a backup, made by Python's tempfile, or with the word of a
 # temporary file as one of the parts that `.`, `_` and `-` separate.
-_UNFINISHED = re.compile(
+_UNFINISHED = (
     r"\.|~|#|.*~\Z|tmp[a-z0-9_]{8}\Z|"
-    r"(?:.*[._-])?(?:tmp|temp|part|partial|incomplete|inprogress|swp)(?:[._-].*)?\Z",
-    re.IGNORECASE,
+    r"(?:.*[._-])?(?:tmp|temp|part|partial|incomplete|inprogress|swp)(?:[._-].*)?\Z"
 )
 
 
@@ -55,7 +54,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 def is_temporary(path: str) -> bool:
     """Whether the name of the file, or of a folder it lies in, says that it is not final."""
-    return any(_UNFINISHED.match(name) for name in path.split("/"))
+    return any(re.match(_UNFINISHED, name, re.IGNORECASE) for name in path.split("/"))
 
 
 def is_renamed(stat: Stat) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 
 from rote import conditional
@@ -10,12 +9,13 @@ from rote.control import Control
 from rote.errors import Missing, RoteError, StoreError
 from rote.ids import RunId, nearest, shown, stage_name
 from rote.livelog import LOG, Item, segment_key, unpack_segment
+from rote.logger import Logger
 from rote.ports import Clock, ObjectStore
 from rote.run import RUNNING, Run
 from rote.runs import Runs, rest
 from rote.vigil import Vigil
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 NEAR = 0.2
 """Seconds between two looks at the local files of a run that this machine makes."""

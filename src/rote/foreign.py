@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from rote.errors import Corrupt, Missing, RoteError, StoreError
 from rote.pipeline import At
 
 DIR = ".dir"
@@ -46,3 +47,14 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     """Params file -> key -> value; of a whole file, its top keys."""
     outs: Mapping[str, Mark]
     at: At
+
+
+def trouble(error: RoteError) -> str:
+    """Why a result that DVC knows could not be taken, in words."""
+    lost = isinstance(error, Missing | Corrupt | StoreError)
+    return f"DVC knows its result, but {'its outs cannot be brought' if lost else 'it cannot be taken'}: {error.what}"
+
+
+def why(made: Made) -> str:
+    """Where a result that DVC knows stands, in words."""
+    return f"made by DVC ({made.at})"

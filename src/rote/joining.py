@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,7 @@ from rote.attempt import Aid, Task
 from rote.encoding import with_check, without_check
 from rote.errors import Corrupt, Locked, Missing, RoteError, StoreError, TooNew
 from rote.ids import RunId, StageKey
+from rote.logger import Logger
 from rote.matching import Match, Matching
 from rote.ports import Clock, Exit, ObjectStore, Process, Progress
 from rote.result import Found
@@ -29,7 +29,7 @@ LOCAL, BUCKET = 1.0, 10.0
 AFTER = 2.0
 """Seconds that a stage runs before it takes a lease: what is shorter is computed twice sooner than told."""
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 
 def lease_key(slot: StageKey) -> str:

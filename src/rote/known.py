@@ -5,7 +5,6 @@ Imported only where something large is saved: sqlite3 costs start-up time.
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import threading
 from bisect import bisect_right
@@ -14,11 +13,12 @@ from itertools import accumulate
 
 import msgspec
 
+from rote.logger import Logger
 from rote.nodes import DIGEST
 from rote.packs import DATA, MAGIC, Footer
 from rote.snapshot import Block, Chunk
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 LIMIT = 500_000
 """Chunks that are remembered of one store; the older half of its packs is forgotten first."""

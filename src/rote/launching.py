@@ -10,7 +10,6 @@ import msgspec
 
 from rote.config import deadlines
 from rote.controlling import Controlling
-from rote.elsewhere import Elsewhere
 from rote.errors import BadPath
 from rote.operating import Operating, Terms
 from rote.plan import Plan, Why
@@ -62,6 +61,8 @@ class Launching:
         """See `Project.run`."""
         if not asked.rev:
             return self._run(self._w, asked, "")
+        from rote.elsewhere import Elsewhere  # most runs are made where one stands
+
         elsewhere = Elsewhere(self._w)
         with elsewhere.revision(asked.rev, asked.command, wait=asked.wait) as (other, commit):
             below = os.path.relpath(self._cwd, self._w.root)
@@ -117,6 +118,8 @@ class Launching:
     def _tree(self, here: Wiring, asked: Launch) -> Iterator[Wiring]:
         """The working tree of the run, with its lock held."""
         if asked.smoke:
+            from rote.elsewhere import Elsewhere  # most runs are made where one stands
+
             with Elsewhere(here).smoke(asked.command, wait=asked.wait) as other:
                 yield other
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -13,6 +12,7 @@ import msgspec
 from rote.abreast import WIDTH
 from rote.errors import Corrupt, NotFound
 from rote.ids import Digest
+from rote.logger import Logger
 from rote.nodes import DIGEST
 from rote.packing import Packer
 from rote.packs import Footer
@@ -20,7 +20,7 @@ from rote.reading import LoadedNode
 from rote.snapshot import Block, Chunk, NodeRef, SnapshotRecord
 from rote.snapshots import Snapshots
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 _NODES = 64
 """Nodes of the parent that are read at a time."""

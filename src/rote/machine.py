@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from rote.run import Host
 
-_DIST = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)(?:-py[\d.]+)?\.(?:dist-info|egg-info)\Z")
+_DIST = r"(?P<name>.+?)-(?P<version>[^-]+)(?:-py[\d.]+)?\.(?:dist-info|egg-info)\Z"
 
 
 def host(environment: Mapping[str, str] | None = None) -> Host:
@@ -47,7 +47,7 @@ def packages(folders: list[str]) -> dict[str, str]:
         except OSError:
             continue  # sys.path may name what is not there, or a zip file
         for name in names:
-            match = _DIST.match(name) if name.endswith("-info") else None
+            match = re.match(_DIST, name) if name.endswith("-info") else None
             if match:
                 found.setdefault(re.sub(r"[-_.]+", "-", match["name"]).lower(), match["version"])
     return dict(sorted(found.items()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,7 +20,6 @@ from rote.config import overrides as overriding
 from rote.config import params, reading
 from rote.controlling import LOST, Controlling, under_way
 from rote.errors import BadName, UsageError
-from rote.executors.interpreter import Interpreters
 from rote.executors.local import LocalExecutor
 from rote.fitting import refuse
 from rote.graph import needed
@@ -252,10 +250,12 @@ class Operating:
         """What watches the stages of this working tree."""
         return Watching(
             self._w.workspace, self._w.files, self._w.pipeline, hook=HOOK, environment=os.environ,
-            folder=os.path.join(self._w.own, "trace"), tracer=lambda: shutil.which("strace"),
+            folder=os.path.join(self._w.own, "trace"), tracer=_tracer,
         )  # fmt: skip
 
     def _python(self, stage: Stage) -> str:
+        from rote.executors.interpreter import Interpreters  # for stages that say `python: true`
+
         known = Interpreters(os.path.join(self._w.cache, "interpreters"))
         cwd = os.path.normpath(os.path.join(self._w.root, stage.wdir))
         return known.version(stage.cmd, cwd, os.environ)
@@ -317,6 +317,12 @@ class Operating:
 def _checker() -> str:
     """How expectations are held against data: by the Python that rote itself runs on."""
     return f"exec {shlex.quote(sys.executable)} -P -m rote.expecting"
+
+
+def _tracer() -> str | None:
+    import shutil  # brings every kind of archive with it; only for stages that say `trace: strace`
+
+    return shutil.which("strace")
 
 
 def _strict(pipeline: Pipeline) -> Pipeline:

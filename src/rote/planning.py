@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from rote import foreign
 from rote import plan as law
-from rote import taking
 from rote.errors import RoteError
 from rote.foreign import Made, Mark
 from rote.graph import makers, needed, needs, stage_of
@@ -19,7 +20,9 @@ from rote.result import Result
 from rote.results import LastResults
 from rote.stagekey import Inputs
 from rote.stagework import Stagework
-from rote.taking import Taking
+
+if TYPE_CHECKING:  # only a project of DVC's has it
+    from rote.taking import Taking
 
 GONE = "it is frozen, and its outs are neither here nor in the store"
 
@@ -153,7 +156,7 @@ class Planner:
         """A hit of what DVC knows."""
         assert self._taking is not None  # it found what is known
         key = inputs.key() if inputs else None
-        decision = Decision(stage=stage.name, verdict=law.HIT, why=[taking.why(known)], key=key)
+        decision = Decision(stage=stage.name, verdict=law.HIT, why=[foreign.why(known)], key=key)
         if self._taking.in_place(stage, known):
             return _Known(decision, inputs, self._work.present(stage), True)
         return _Known(decision, inputs, marks=known.outs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
@@ -16,13 +15,14 @@ from rote import packs
 from rote.encoding import without_check
 from rote.errors import BadName, Corrupt, NotFound
 from rote.ids import Digest, SnapshotId, txn_id
+from rote.logger import Logger
 from rote.nodes import DIGEST
 from rote.packs import DATA, Footer
 from rote.ports import ObjectStore
 from rote.snapshot import Block, Chunk, NodeRef, SnapshotRecord, SnapshotRef
 from rote.snapshots import Snapshots, check_record
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 MOST_CHUNKS = 400_000
 """Chunks of packs' tables of contents that are kept at hand."""

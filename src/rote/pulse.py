@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -16,12 +15,13 @@ from rote.encoding import without_check
 from rote.errors import Conflict, StoreError
 from rote.ids import RunId
 from rote.livelog import Now, ask_key, now_key, pack_now, pack_segment, segment_key
+from rote.logger import Logger
 from rote.pacing import Pace
 from rote.ports import Clock, ObjectStore
 from rote.spool import Part, Spool
 from rote.waking import Waker
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 SEALED = 64 << 10
 """Bytes of log beyond which they become a segment; up to this many travel with the sign of life."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +12,7 @@ import msgspec
 from rote.errors import Corrupt, NotFound
 from rote.ids import TxnId
 from rote.ingest import Relocating, SnapshotWriter
+from rote.logger import Logger
 from rote.marking import Look, Marker
 from rote.ports import Columns
 from rote.reading import LoadedNode
@@ -21,7 +21,7 @@ from rote.snapshot import SnapshotRecord, SnapshotRef
 from rote.snapshots import Snapshots
 from rote.transactions import Beaten, LostTxn, Transactions, Write
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 DEAD = 0.5
 """A pack of which less than this share is needed is mostly dead."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from rote.errors import BadPath, Changed, Corrupt, Missing, NotFound, StoreError
 from rote.identity import identify
 from rote.ids import Digest, TxnId
 from rote.ingest import SnapshotWriter
+from rote.logger import Logger
 from rote.mirroring import relocated
 from rote.piecework import ChunkFinder, Patched
 from rote.ports import ObjectStore, Progress, Silence, Tree
@@ -28,7 +28,7 @@ from rote.snapshot import SnapshotRecord, SnapshotRef
 from rote.snapshots import Snapshots
 from rote.transactions import Beaten, Transactions, Write
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 _TRIES = 8
 _HERE, _OTHER = "this store", "the other store"

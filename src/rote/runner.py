@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from rote import foreign
 from rote import plan as law
-from rote import taking
 from rote.attempt import Attempts, Companion, Ended, Task
 from rote.bounding import Room
 from rote.committing import Committer, Item
@@ -33,10 +34,12 @@ from rote.runs import Runs
 from rote.scheduling import Schedule
 from rote.stagekey import Inputs
 from rote.stagework import Failure, Stagework, label_of
-from rote.taking import Taking
 from rote.transactions import Transactions
 from rote.underway import Underway
 from rote.watching import Watching, undeclared
+
+if TYPE_CHECKING:  # only a project of DVC's has it
+    from rote.taking import Taking
 
 GRACE = 10.0
 """Seconds between TERM and KILL."""
@@ -309,13 +312,13 @@ class Runner:
             places = self._p.taking.take(stage, known, label_of(begun.run.id, stage))
             left = self._p.work.taken(stage)
         except RoteError as e:
-            return self._execute(stage, inputs, taking.trouble(e), slot)
+            return self._execute(stage, inputs, foreign.trouble(e), slot)
         self._attempts.say_aside(stage, places)
         with self._lock:
             self._made.update(left.ids)
         key = inputs.key()
         outcome = msgspec.structs.replace(
-            done(stage, key, left, taking.why(known)), outcome="hit", exit_code=None
+            done(stage, key, left, foreign.why(known)), outcome="hit", exit_code=None
         )
         return Ended(
             stage, outcome, item=Item(stage=stage.name, key=key, inputs=inputs, done=left, slot=slot)

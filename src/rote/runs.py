@@ -25,7 +25,7 @@ from rote.roots import Roots, decoded, held
 from rote.run import RUNNING, STOPPED, Run
 from rote.transactions import Transactions
 
-_BEFORE_LAST = re.compile(r"last~[0-9]{1,9}")
+_BEFORE_LAST = r"last~[0-9]{1,9}"
 LAST = "last"
 """Names the newest run."""
 _DAY = 86_400
@@ -126,7 +126,7 @@ class Runs:
 
         Raises Missing, UsageError (several runs fit), BadName.
         """
-        if text == LAST or _BEFORE_LAST.fullmatch(text):
+        if text == LAST or re.fullmatch(_BEFORE_LAST, text):
             return self._last(int(text.partition("~")[2] or 0))
         try:
             id = run_id(text)

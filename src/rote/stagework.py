@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from rote import bounding, expectations, metrics
+from rote import bounding, metrics
 from rote.data import Data
 from rote.errors import BadPath, ConfigError, Missing, RoteError, StageFailed, Unsaved
 from rote.ids import Digest, RunId, SnapshotId, nearest, shown, stage_file
@@ -301,6 +301,8 @@ class Stagework:
         cwd = os.path.normpath(os.path.join(self._workspace.root, stage.wdir))
         own = bounding.environment(stage.resources, gpus, self._environment)
         if stage.expects:
+            from rote import expectations  # their language, for stages that have some
+
             cmd, cwd, own = (self._checker,), self._workspace.root, {**own, **expectations.handed(stage)}
         env = {**self._environment, **own, **environment}
         bounds = Bounds(timeout=stage.timeout, memory=stage.resources.memory or None, grace=grace)
@@ -315,7 +317,11 @@ class Stagework:
             what, next = bounding.ended(stage, exit.exceeded, exit.code, exit.peak)
             raise Failure(what + redact(_last(bytes(tail)), known), next=next, exit=exit)
         if exit.code:
-            said = expectations.told(exit.code, tail) if stage.expects else ""
+            said = ""
+            if stage.expects:
+                from rote import expectations  # their language, for stages that have some
+
+                said = expectations.told(exit.code, tail)
             raise Failure(redact(said or _said(exit.code) + _last(bytes(tail)), known), exit=exit)
         if exit.left:
             raise Failure(

@@ -9,7 +9,7 @@ from typing import Any
 from rote.bringing import Brought
 from rote.dvcsums import run_key
 from rote.encoding import canonical
-from rote.errors import BadPath, Corrupt, Missing, RoteError, StoreError, Unsaved
+from rote.errors import BadPath, Unsaved
 from rote.foreign import Made, Mark
 from rote.foreignports import ForeignObjects, ForeignRecords, ForeignSums, ForeignTree
 from rote.identity import identify
@@ -191,14 +191,3 @@ def _for_run(stage: Stage, params: Params) -> dict[str, dict[str, Any]]:
         elif isinstance(value, Mapping):
             into.update(value)
     return found
-
-
-def trouble(error: RoteError) -> str:
-    """Why a result that DVC knows could not be taken, in words."""
-    lost = isinstance(error, Missing | Corrupt | StoreError)
-    return f"DVC knows its result, but {'its outs cannot be brought' if lost else 'it cannot be taken'}: {error.what}"
-
-
-def why(made: Made) -> str:
-    """Where a result that DVC knows stands, in words."""
-    return f"made by DVC ({made.at})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +15,7 @@ from rote.encoding import with_check, without_check
 from rote.errors import Conflict, NotFound, StoreError, Unknown
 from rote.fence import Seen, Sight
 from rote.ids import Digest, SnapshotId, TxnId
+from rote.logger import Logger
 from rote.ports import Clock, Found, ObjectStore
 from rote.readback import over
 from rote.record import ABORTED, COMMITTED, LIVE, OPEN, PENDING, Root, Txn
@@ -24,7 +24,7 @@ from rote.snapshot import SnapshotRecord, SnapshotRef
 
 T = TypeVar("T")
 
-_log = logging.getLogger(__name__)
+_log = Logger(__name__)
 
 
 class Beaten(Conflict):

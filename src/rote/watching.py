@@ -10,7 +10,7 @@ from contextlib import suppress
 import msgspec
 
 from rote import found as law
-from rote import sightings, strace
+from rote import sightings
 from rote.errors import BadPath, ConfigError, StageFailed, TooNew
 from rote.ids import Digest
 from rote.pipeline import Pipeline, Stage
@@ -106,6 +106,8 @@ class Watching:
         traced and cannot be."""
         if stage.trace == OFF or stage.expects:  # a check reads what it names, and nothing else
             return Watch(stage, "", 0, stage.cmd, {})
+        from rote import strace  # its patterns cost a millisecond; nothing that is a hit needs them
+
         folder = self._place(stage)
         began = self._files.moment()
         env = self._variables(stage, environment, folder)
@@ -176,6 +178,8 @@ class Watching:
             names = sorted(os.listdir(watch.folder))
         except FileNotFoundError:
             return None  # no Python ran, and nothing was traced
+        from rote import strace  # its patterns cost a millisecond; nothing that is a hit needs them
+
         seen = Seen()
         log = strace.Log(self._cwd(watch.stage))
         for name in names:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import distribution
 from pathlib import Path
@@ -46,3 +48,19 @@ def test_the_readme_says_both_figures() -> None:
     assert int(found[1]) == len(sizes)
     # A release of a dependency may differ a little from the one that was measured.
     assert abs(int(found[2]) - sum(sizes.values()) / 1e6) <= 8
+
+
+def test_a_run_with_nothing_to_do_loads_little(tmp_path: Path) -> None:
+    """What only other runs need, and what is slow to load, stays out of the run that is typed most."""
+    (tmp_path / "rote.yaml").write_text("stages: {s: {cmd: echo 1 > o, outs: [o]}}\n")
+    code = "import sys; from rote.__main__ import main; main()\nprint(*sorted(sys.modules), file=sys.stderr)"
+    for _ in range(2):
+        said = subprocess.run(
+            [sys.executable, "-c", code, "run"], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+    assert "nothing to do" in said.stdout
+    loaded = set(said.stderr.split())
+    slow = {"hashlib", "logging", "random", "shutil", "sqlite3", "subprocess", "tempfile", "urllib.parse"}
+    others = {"elsewhere", "expectations", "taking", "strace", "vcs", "warming", "executors.interpreter"}
+    assert "rote.runner" in loaded
+    assert not loaded & (slow | {f"rote.{name}" for name in others})

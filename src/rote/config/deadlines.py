@@ -9,14 +9,14 @@ from rote.config.durations import parsed
 from rote.errors import UsageError
 from rote.ids import shown
 
-_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?\Z")
+_TIME = r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?\Z"
 
 
 def seconds(text: str, now: float) -> float:
     """In how many seconds that is; `now` is seconds since 1970. A time of day is the next such time here; what
     the clock does after this moment no longer matters. Raises UsageError."""
     here = datetime.fromtimestamp(now).astimezone()
-    if match := _TIME.match(text.strip()):
+    if match := re.match(_TIME, text.strip()):
         hour, minute, second = (int(part or 0) for part in match.groups())
         then = here.replace(hour=hour, minute=minute, second=second, microsecond=0)
         left = ((then if then > here else then + timedelta(days=1)) - here).total_seconds()

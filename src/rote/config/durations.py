@@ -10,13 +10,13 @@ from rote.config.refusal import refused
 from rote.config.section import Section
 
 _UNITS: Final = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
-_TEXT = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?\Z")
+_TEXT = r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?\Z"
 EXPECTED: Final = "a duration such as 90s, 5m or 5h30m"
 
 
 def parsed(text: str) -> float | None:
     """Seconds, or None if the text is no duration. A number alone is seconds."""
-    match = _TEXT.match(text.strip().replace(" ", "").lower())
+    match = re.match(_TEXT, text.strip().replace(" ", "").lower())
     if not match or not any(match.groups()):
         return None
     return sum(

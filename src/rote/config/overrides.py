@@ -6,9 +6,7 @@ first, so that an override never outlives its run.
 
 from __future__ import annotations
 
-import base64
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -28,9 +26,10 @@ ASIDE: Final = ".rote/aside/overrides"
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A file as it was: base64 of its bytes, its times in nanoseconds, and the digest of what was written over it."""
+    """A file as it was: its bytes (in the journal as base64), its times in nanoseconds, and the digest of what was
+    written over it."""
 
-    original: str
+    original: bytes
     atime: int
     mtime: int
     written: Digest
@@ -129,7 +128,7 @@ def _keep(root: str, file: str, data: bytes) -> Kept:
         raise reading.missing(file)
     status = os.stat(os.path.join(root, file))
     return Kept(
-        original=base64.b64encode(original).decode("ascii"),
+        original=original,
         atime=status.st_atime_ns,
         mtime=status.st_mtime_ns,
         written=digest_of(data),
@@ -150,33 +149,30 @@ def restore(root: str) -> list[str]:
         return []
     try:
         journal = msgspec.json.decode(data, type=Journal)
-        originals = {
-            file: base64.b64decode(kept.original, validate=True) for file, kept in journal.files.items()
-        }
-    except (msgspec.MsgspecError, ValueError) as e:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
         raise Corrupt(
             f"the journal of overridden params files is damaged: {e}",
             where=JOURNAL,
             safe="the params files were not touched",
             next=f"git diff (put back what `-S` changed), then rm {JOURNAL}",
         ) from e
-    told = [_restore(root, file, journal.files[file], original) for file, original in originals.items()]
+    told = [_restore(root, file, kept) for file, kept in journal.files.items()]
     os.unlink(path)
     _sync(os.path.dirname(path))
     return told
 
 
-def _restore(root: str, file: str, kept: Kept, original: bytes) -> str:
+def _restore(root: str, file: str, kept: Kept) -> str:
     path = os.path.join(root, file)
     now = reading.read_bytes(root, file)
-    if now == original:
+    if now == kept.original:
         return f"{file} is as it was"
     if now is None or digest_of(now) == kept.written:
-        _write(path, original)
+        _write(path, kept.original)
         os.utime(path, ns=(kept.atime, kept.mtime))
         return f"{file} is put back"
     aside = os.path.join(root, ASIDE, file)
-    _write(aside, original)
+    _write(aside, kept.original)
     return (
         f"{file} was changed during the run and is left as it is; the original is {shown(f'{ASIDE}/{file}')}"
     )
@@ -188,7 +184,9 @@ def _write(path: str, data: bytes) -> None:
     folder = os.path.dirname(path)
     try:
         os.makedirs(folder, exist_ok=True)
-        handle, aside = tempfile.mkstemp(prefix=".rote-", dir=folder)
+        from tempfile import mkstemp  # brings random numbers and archives with it; only for runs with `-S`
+
+        handle, aside = mkstemp(prefix=".rote-", dir=folder)
         try:
             with os.fdopen(handle, "wb") as opened:
                 opened.write(data)

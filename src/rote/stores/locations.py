@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import parse_qsl, unquote, urlencode
 
 import msgspec
 
@@ -33,13 +32,12 @@ MAX_PREFIX: Final = 120
 """Bytes; with the longest key this stays below the 1,024 of S3."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}\Z")
-_HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z|\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?\Z")
-_LOGIN_HOST = re.compile(
-    r"([A-Za-z0-9_][A-Za-z0-9._-]*@)?([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?\Z"
-)
-_LOOPBACK = re.compile(r"(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?\Z")
-_SECRET = re.compile(r"key|secret|token|password|credential|sas|sig", re.IGNORECASE)
+# Compiled with the first address that is no folder.
+_BUCKET = r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}\Z"
+_HOST = r"[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z|\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?\Z"
+_LOGIN_HOST = r"([A-Za-z0-9_][A-Za-z0-9._-]*@)?([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?\Z"
+_LOOPBACK = r"(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?\Z"
+_SECRET = r"(?i)key|secret|token|password|credential|sas|sig"
 _SYNONYMS: Final = {
     "dav": "webdav",
     "davs": "webdav",
@@ -66,6 +64,8 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def url(self) -> str:
         """The address as it is shown and compared."""
+        from urllib.parse import urlencode  # a folder needs nothing of it
+
         path = f"/{self.prefix}" if self.prefix else ""
         query = f"?{urlencode(sorted(self.options.items()), safe=':/')}" if self.options else ""
         return f"{self.scheme}://{self.bucket}{path}{query}"
@@ -120,6 +120,8 @@ def _shared(place: Location, prefix: str) -> str:
 
 def parse_below(url: str) -> tuple[Location, str]:
     """A bucket, and the path in it of an object or prefix that need not be a store's. Raises UsageError."""
+    from urllib.parse import unquote  # a folder needs nothing of it
+
     place, path = _split(url)
     path = unquote(path)
     if not path.isprintable() or ".." in path.split("/"):
@@ -154,27 +156,29 @@ def unknown_scheme(url: str) -> UsageError:
 
 def _bucket(scheme: str, bucket: str) -> None:
     if scheme in READ_ONLY:
-        if not _HOST.match(bucket):
+        if not re.match(_HOST, bucket):
             raise UsageError(f"not a host: {shown(bucket)}", next="https://HOST/PATH")
-        if scheme == "http" and not _LOOPBACK.match(bucket):
+        if scheme == "http" and not re.match(_LOOPBACK, bucket):
             raise UsageError(
                 "http:// is for this machine only: on a network anybody could put other models into it",
                 next=f"https://{bucket}",
             )
     elif scheme in ("webdav", "sftp"):
-        if not (_LOGIN_HOST if scheme == "sftp" else _HOST).match(bucket):
+        if not re.match(_LOGIN_HOST if scheme == "sftp" else _HOST, bucket):
             raise UsageError(f"not a host: {shown(bucket)}", next=f"{scheme}://HOST/FOLDER")
-    elif not _BUCKET.match(bucket):
+    elif not re.match(_BUCKET, bucket):
         what = {"az": "container", "gdrive": "folder", "dropbox": "folder"}.get(scheme, "bucket")
         raise UsageError(f"not a {what}: {shown(bucket)}", next=f"{scheme}://{what.upper()}/PREFIX")
 
 
 def _options(scheme: str, query: str) -> dict[str, str]:
+    from urllib.parse import parse_qsl  # a folder needs nothing of it
+
     found: dict[str, str] = {}
     known = OPTIONS[scheme]
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in known:
-            if _SECRET.search(name):
+            if re.search(_SECRET, name):
                 raise _secret(f"{scheme}://…?{name}=…")
             meant = nearest(name, list(known))
             raise UsageError(
@@ -196,7 +200,7 @@ def _endpoint(value: str) -> None:
     host = value[match.end() :].partition("/")[0]
     if "@" in host:
         raise _secret(f"endpoint={match[0]}…@{host.rpartition('@')[2]}")
-    if not _HOST.match(host):
+    if not re.match(_HOST, host):
         raise _no_endpoint(value)
 
 
