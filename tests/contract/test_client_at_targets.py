@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import subprocess
 import sys
 import threading
+import time
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -61,13 +63,16 @@ class Web:
     def __init__(self, folder: Path) -> None:
         self.asked: list[tuple[str, str]] = []
         self.sent = 0
+        self.more = threading.Condition()
         web = self
 
         class Answer(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                web.asked.append((self.command, self.path))
+                with web.more:
+                    web.asked.append((self.command, self.path))
+                    web.more.notify_all()
                 path = folder / self.path.lstrip("/").partition("?")[0]
                 if not path.is_file():
                     self.send_response(404)
@@ -105,6 +110,11 @@ class Web:
     def forget(self) -> None:
         self.asked.clear()
         self.sent = 0
+
+    def wait_for(self, count: int) -> None:
+        """Until so many requests have come."""
+        with self.more:
+            assert self.more.wait_for(lambda: len(self.asked) >= count, 60)
 
 
 @pytest.fixture
@@ -157,6 +167,63 @@ class TestOverHttp:
         again = Model(web.url, "digits", cache=tmp_path / "c", keys=bench.keys)
         assert served(again) == ONE["m"]
         assert isinstance(again.problem, StoreUnavailable)
+
+
+WORKER = """\
+import os, sys
+from rote.client import Model
+url, cache, key = sys.argv[1:]
+model = Model(url, "digits", cache=cache, keys=[key])
+print(model.version, flush=True)
+watch = model.watch(lambda model: print(model.version, flush=True), every=EVERY)
+sys.stdin.read()
+os._exit(0)
+"""
+EVERY = 0.25
+WORKERS = 6
+
+
+class TestManyProcesses:
+    """The workers of one service: each a process that watches, all on one cache."""
+
+    @pytest.fixture
+    def service(self, bench, web, tmp_path):
+        script = WORKER.replace("EVERY", str(EVERY))
+        command = [sys.executable, "-c", script, web.url, str(tmp_path / "c"), *bench.keys]
+        environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "user")}
+        workers = [
+            subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            )
+            for _ in range(WORKERS)
+        ]
+        yield workers
+        for worker in workers:
+            with worker:
+                worker.kill()
+
+    def ship(self, bench, host, outs):
+        bench.release(outs, promote="prod")
+        published(bench, host)
+
+    def test_they_look_as_often_as_one_and_all_hear_of_it(self, bench, web, tmp_path, request):
+        host = BucketHost(FolderStore(str(tmp_path / "www")))
+        self.ship(bench, host, THREE)
+        workers = request.getfixturevalue("service")
+        assert [worker.stdout.readline() for worker in workers] == ["1.0.0\n"] * WORKERS
+        began, started = time.monotonic(), len(web.asked)
+        web.wait_for(started + 12)
+        looked, seconds = len(web.asked) - started, time.monotonic() - began
+        # From the end of a look to the next it takes at least 0.8 of what was asked for; one may have been due at once.
+        assert looked <= seconds / (0.8 * EVERY) + 2, "each looks for itself"
+        assert {method for method, _ in web.asked[started:]} == {"HEAD"}
+        self.ship(bench, host, {"m": {"labels": b"four"}})
+        assert [worker.stdout.readline() for worker in workers] == ["1.0.1\n"] * WORKERS
+        # Whoever is killed, also in the middle of a look, leaves the others to it.
+        for worker in workers[:-1]:
+            worker.kill()
+        self.ship(bench, host, {"m": {"labels": b"five"}})
+        assert workers[-1].stdout.readline() == "1.0.2\n"
 
 
 class TestAtABucket:

@@ -18,7 +18,7 @@ from targetbench import Published
 from rote import polling
 from rote.channel import Signature
 from rote.channels import decoded
-from rote.client import Model, watching
+from rote.client import Model
 from rote.encoding import signed_part, with_check
 from rote.errors import Corrupt, Missing, RoteError, Stale, StoreUnavailable, Unfit, Untrusted, UsageError
 from rote.publication import MANIFEST
@@ -783,23 +783,6 @@ class TestWatched:
     def test_what_is_no_time(self, text):
         with pytest.raises(UsageError):
             polling.seconds(text)
-
-    def test_a_place_in_trouble_is_left_alone_by_all(self):
-        host = watching.Host()
-        error = StoreUnavailable("away")
-        error.retry_after = 500.0
-        assert host.told(10, 0.5, None) == 10
-        assert host.closed() == 0
-        assert host.told(10, 0.5, error) == 500
-        assert 400 < host.closed() <= 500
-        error.retry_after = None
-        assert [host.told(10, 0.5, error) for _ in range(3)] == [40, 80, 160]
-        assert host.told(10, 0.5, None) == 10
-        assert host.closed() == 0
-
-    def test_models_at_one_place_share_its_state(self):
-        assert watching.host_of("s3://b/one") is watching.host_of("s3://b/two")
-        assert watching.host_of("https://h/a") is not watching.host_of("https://g/a")
 
 
 class TestShared:

@@ -25,7 +25,13 @@ def renew_command(ctx: click.Context, model: str, alias: str, why: str) -> None:
 @click.command("budget")
 @click.argument("model")
 @click.argument("alias", default="prod")
-@click.option("--apps", default=1000, show_default=True, metavar="N", help="Applications that follow it.")
+@click.option(
+    "--apps",
+    default=1000,
+    show_default=True,
+    metavar="N",
+    help="Applications that follow it; processes that share a cache are one.",
+)
 @click.option(
     "--every", default="5m", show_default=True, metavar="TIME", help="How often each of them looks."
 )

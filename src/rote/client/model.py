@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rote.client.watching import Watch
     from rote.landed import CurrentVersion
     from rote.landing.proving import Check
+    from rote.looks import Look
     from rote.origins import Origin
     from rote.ports import ObjectStore
 
@@ -58,6 +59,7 @@ class Model:
         anybody, only what is here is served. Raises BadName, UsageError.
         """
         from rote import channels  # light import, see above
+        from rote.client.turns import Told  # as above
         from rote.client.updating import Updater  # as above
         from rote.landing.cache import Cache  # as above
         from rote.landing.proving import Proof  # as above
@@ -78,6 +80,7 @@ class Model:
         self._verified: CurrentVersion | None = None
         self._told = ""
         self._allowed = failures
+        self._shared = Told(self._cache.folder, self._asked, time.time)
         self._updater = Updater(
             self._cache,
             name,
@@ -128,7 +131,7 @@ class Model:
         Raises as `path`; the version that is in use stays in use then."""
         with self._lock:
             before = self._verified or self._sound_current()
-            found = self._follow(before)
+            found = self._follow(self._sound_current() or before)
             return before is None or found.folder != before.folder
 
     def load(self, loader: Callable[[Path], _T]) -> _T:
@@ -159,10 +162,13 @@ class Model:
         to an hour while the place is in trouble, for all models that are followed there. An exception of the callback
         is a failure of the version, as with `load`. Call `stop` of what is returned to end it. Raises UsageError."""
         from rote import origins, polling  # light import, see above
+        from rote.client.turns import Turns  # as above
         from rote.client.watching import Watch  # as above
 
         place = origins.canonical(self._address, self._base)
-        return Watch(self, callback, polling.seconds(every), place=place, using=self._folder)
+        pace = polling.seconds(every)
+        turns = Turns(self._shared, pace, self._hear)
+        return Watch(self, callback, pace, place=place, turns=turns, using=self._folder)
 
     # ---- private
 
@@ -204,7 +210,7 @@ class Model:
         try:
             if self._offline:
                 raise self._away()
-            found = self._updater.look(here, self._sound_current)
+            found = self._look(here)
         except RoteError as e:
             if here is None:
                 raise
@@ -213,20 +219,56 @@ class Model:
                 raise
             return here
         self._verified = found.current
-        problem = found.problem or self._updater.is_stale()
+        self._judge(found.current, found.problem)
+        return found.current
+
+    def _look(self, here: CurrentVersion | None) -> Looked:
+        """A look, of which those who share the cache are told."""
+        try:
+            found = self._updater.look(here, self._sound_current)
+        except RoteError as e:
+            self._shared.tell(e)
+            raise
+        self._shared.tell(found.problem)
+        return found
+
+    def _hear(self, look: Look) -> bool:
+        """Take what somebody else's look led to. False where that is no sound version."""
+        with self._lock:
+            try:
+                here = None if self._offline else self._sound_current()
+            except RoteError as e:
+                _log.debug("%s@%s: %s", self.name, self.alias, e)
+                return False
+            if here is None:
+                return False
+            self._verified = here
+            self.problem = None
+            self._judge(here, look.problem.error() if look.problem else None)
+            return True
+
+    def _judge(self, using: CurrentVersion, problem: RoteError | None) -> None:
+        """A look came to an end: is what is in use what it should be?"""
+        problem = problem or self._updater.is_stale()
         if problem is not None:
-            self._tell(found.current, problem)
+            self._tell(using, problem)
         else:
             self._told = ""
-        return found.current
+
+    def _asked(self) -> str:
+        from rote import looks, origins  # light import, see above
+
+        return looks.asked(origins.canonical(self._address, self._base), self._updater.shipped)
 
     def _away(self) -> StoreUnavailable:
         where = self._cache.folder
-        return StoreUnavailable(
+        away = StoreUnavailable(
             "nothing is asked: this application is offline",
             where=where,
             next="unset ROTE_OFFLINE, or offline=False",
         )
+        away.retry = False
+        return away
 
     def _tell(self, here: CurrentVersion, why: RoteError) -> None:
         self.problem = why

@@ -52,7 +52,8 @@ class Updater:
         self._name = name
         self._alias = alias
         self._origin = origin
-        self._shipped = trust.checked(keys)
+        self.shipped = trust.checked(keys)
+        """The public keys that the application came with."""
         self._proof = proof
         self._allowed = allowed
         self._now = now
@@ -68,9 +69,9 @@ class Updater:
         try:
             document = seen.document.encode()
             channel = decoded(self._name, self._alias, document)
-            if seen.shipped != self._shipped:
-                trust.verify(document, channel, self._shipped, self._cache.folder)
-                seen = msgspec.structs.replace(seen, shipped=self._shipped, trusted=self._follow(channel))
+            if seen.shipped != self.shipped:
+                trust.verify(document, channel, self.shipped, self._cache.folder)
+                seen = msgspec.structs.replace(seen, shipped=self.shipped, trusted=self._follow(channel))
         except RoteError:
             return None
         return seen, channel
@@ -84,7 +85,7 @@ class Updater:
 
     def _follow(self, channel: Channel) -> list[str]:
         """The keys to trust once this document was accepted."""
-        if not self._shipped:
+        if not self.shipped:
             return []
         return trust.checked(channel.keys) if channel.keys else []
 
@@ -123,7 +124,7 @@ class Updater:
         except Corrupt as e:
             e.where = f"{origin.url}: {self._where}"
             raise
-        trusted = self._shipped
+        trusted = self.shipped
         if known is not None and known[0].trusted:
             trusted = known[0].trusted
         where = f"{origin.url}: {self._where}"
@@ -181,7 +182,7 @@ class Updater:
             url=origin.url,
             etag=told.etag,
             document=told.data.decode(),
-            shipped=self._shipped,
+            shipped=self.shipped,
             trusted=trusted,
             trials=known[0].trials if known else [],
         )

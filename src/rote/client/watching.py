@@ -5,53 +5,18 @@ from __future__ import annotations
 import logging
 import random
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from rote import polling
+from rote.client.hosts import host_of
 from rote.errors import RoteError, StoreUnavailable
 
 if TYPE_CHECKING:
     from rote.client.model import Model
+    from rote.client.turns import Turns
 
 _log = logging.getLogger("rote.client")
-
-
-class Host:
-    """How a place is: all models of this process that are followed there leave it alone together. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._failures = 0
-        self._until = 0.0
-
-    def told(self, every: float, chance: float, error: StoreUnavailable | None) -> float:
-        """A look ended, with this error or well: for how many seconds to wait until the next."""
-        with self._lock:
-            self._failures = self._failures + 1 if error is not None else 0
-            asked = (error.retry_after or 0.0) if error is not None else 0.0
-            wanted = polling.pause(every, self._failures, chance, asked)
-            self._until = time.monotonic() + wanted if error is not None else 0.0
-            return wanted
-
-    def closed(self) -> float:
-        """For how many more seconds the place is to be left alone."""
-        with self._lock:
-            return max(0.0, self._until - time.monotonic())
-
-
-_HOSTS: dict[str, Host] = {}
-_LOCK = threading.Lock()
-
-
-def host_of(url: str) -> Host:
-    """The state of the place at an address."""
-    scheme, _, rest = url.partition("://")
-    name = urlsplit(url).netloc if rest else scheme
-    with _LOCK:
-        return _HOSTS.setdefault(f"{scheme}://{name}" if rest else name, Host())
 
 
 class Watch:
@@ -64,13 +29,16 @@ class Watch:
         every: float,
         *,
         place: str,
+        turns: Turns,
         using: Callable[[], str | None],
     ) -> None:
-        """`place` is the address where the model is looked for; `using` tells which version is in use."""
+        """`place` is the address where the model is looked for, `turns` what is shared with others who look for it;
+        `using` tells which version is in use."""
         self._model = model
         self._callback = callback
         self._every = every
         self._host = host_of(place)
+        self._turns = turns
         self._using = using
         self._told = using()
         self._stopped = threading.Event()
@@ -84,14 +52,26 @@ class Watch:
             self._thread.join(timeout)
 
     def _run(self) -> None:
-        pause = polling.pause(self._every, 0, random.random())
+        pause = self._turns.left() or polling.pause(self._every, 0, random.random())
         while not self._stopped.wait(pause):
-            pause = self._host.closed()
-            if pause:
-                continue
-            error = self._look()
-            pause = self._host.told(self._every, random.random(), error)
+            pause = self._turn()
             self._tell()
+
+    def _turn(self) -> float:
+        """Look, if nobody else did or does; for how many seconds to wait then."""
+        pause = max(self._turns.heard(), self._host.closed())
+        if pause:
+            return pause
+        with self._turns.taken() as busy:
+            # Somebody may have looked just now.
+            return busy or self._turns.heard() or self._looked()
+
+    def _looked(self) -> float:
+        before = self._host.known()
+        error = self._look()
+        self._host.told(self._every, random.random(), error, before)
+        pause = max(self._host.closed(), self._turns.left())
+        return pause or polling.pause(self._every, 0, random.random())
 
     def _look(self) -> StoreUnavailable | None:
         """One look; what the place is in trouble with."""

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from rote.encoding import with_check, without_check
 from rote.errors import StoreError
 from rote.ids import SnapshotId
 from rote.landed import CurrentVersion, Manifest, Seen
-from rote.landing import disk
+from rote.landing import disk, locks
 from rote.landing.incoming import IncomingVersion, Source, read_manifest
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
 
 _T = TypeVar("_T")
 
@@ -37,15 +30,11 @@ class Cache:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Wait until nobody else changes the cache, and keep others from it. Not reentrant."""
-        with disk.translated(self.folder):
-            os.makedirs(self._versions, exist_ok=True)
-            fd = os.open(os.path.join(self.folder, "lock"), os.O_RDWR | os.O_CREAT, 0o666)
-        try:
+        with ExitStack() as stack:
             with disk.translated(self.folder):
-                _lock(fd)
+                os.makedirs(self._versions, exist_ok=True)
+                stack.enter_context(locks.held(os.path.join(self.folder, "lock")))
             yield
-        finally:
-            os.close(fd)  # which also gives the lock back
 
     def current(self) -> CurrentVersion | None:
         """The version in use, or None if there is none yet (or the pointer to it is damaged: then it is fetched
@@ -155,10 +144,3 @@ def _record(path: str, kind: type[_T]) -> _T | None:
         return without_check(data, kind, path)
     except StoreError:
         return None
-
-
-def _lock(fd: int) -> None:
-    if sys.platform == "win32":
-        msvcrt.locking(fd, msvcrt.LK_LOCK, 1)
-    else:
-        fcntl.flock(fd, fcntl.LOCK_EX)

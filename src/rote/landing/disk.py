@@ -82,19 +82,22 @@ def flush_tree(path: str) -> None:
         flush_folder(folder)
 
 
-def write_whole(path: str, data: bytes) -> None:
-    """Put a small file in place of what is there, in one step."""
+def write_whole(path: str, data: bytes, *, lasting: bool = True) -> None:
+    """Put a small file in place of what is there, in one step. Where it need not be `lasting`, a power cut may take it,
+    and the disk is not waited for."""
     aside = f"{path}.{token()}"
     try:
         with open(aside, "xb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
         os.replace(aside, path)
     except BaseException:
         remove_file(aside)
         raise
-    flush_folder(os.path.dirname(path) or ".")
+    if lasting:
+        flush_folder(os.path.dirname(path) or ".")
 
 
 def remove_file(path: str) -> None:

@@ -73,9 +73,11 @@ def translated(key: str, where: str) -> Iterator[None]:
     except HfHubHTTPError as e:
         raise _by_status(e, key, where) from e
     except OfflineModeIsEnabled as e:
-        raise StoreUnavailable(
+        offline = StoreUnavailable(
             "HF_HUB_OFFLINE says not to ask the Hub", where=where, next="unset HF_HUB_OFFLINE"
-        ) from e
+        )
+        offline.retry = False
+        raise offline from e
     except (_TRANSPORT, ConnectionError, TimeoutError) as e:
         raise StoreUnavailable(f"the Hub cannot be reached: {type(e).__name__}", where=where) from e
     except RuntimeError as e:
