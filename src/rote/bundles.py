@@ -205,7 +205,7 @@ class Bundles:
         self, there: HostedRelease, files: Sequence[LooseFile], known: Sequence[PublishedFile]
     ) -> PublishedBundle:
         """A release that is there already: what has gone from it is sent again, anything else is refused."""
-        former, _ = self._downloads.described(there)
+        former = self._downloads.described(there).files
         mine = {one.path: (one.size, [a.sha256 for a in one.assets]) for one in known}
         theirs = {one.path: (one.size, [self._sha256(there, a) for a in one.assets]) for one in former}
         if mine != theirs:

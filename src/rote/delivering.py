@@ -48,8 +48,12 @@ class Delivering:
             told, theirs = self._theirs(model, alias)
             if theirs is not None:
                 self._refuse_apart(ours, theirs)
-                if theirs.seq >= ours.seq:
+                if theirs.seq > ours.seq or (
+                    theirs.seq == ours.seq and theirs.manifest == manifest_of(ours.version)
+                ):
                     return Delivered(alias=alias, version=theirs.version, seq=theirs.seq, moved=False)
+                self._refuse_other_expiry(ours, theirs)
+            # With the same `seq`, too: a manifest that somebody deleted was written anew, by a rote that says more.
             document = self._document(ours, theirs, manifest_of(ours.version))
             try:
                 self._host.move(model, alias, document, told)
@@ -89,6 +93,17 @@ class Delivering:
             safe="the channel there is as it was",
             next="give each store a target of its own, or delete the channel there if its store is gone for good",
         )
+
+    def _refuse_other_expiry(self, ours: Channel, theirs: Channel) -> None:
+        """Two documents with one `seq` must say the same; readers take the later one for a forgery otherwise."""
+        if theirs.seq == ours.seq and self._seal(ours, theirs).expires != theirs.expires:
+            raise Refused(
+                f"the manifest of {ours.model}@{ours.version} was written anew there, and models.{ours.model}.expires "
+                f"is not what it was when {ours.alias} was moved",
+                where=self._host.url,
+                safe="the channel there is as it was; applications that have the version stay with it",
+                next=f"rote model renew {ours.model}",
+            )
 
     def _moves(self, ours: Channel, theirs: Channel) -> list[AliasMove]:
         if theirs.seq >= ours.history[-1].seq:

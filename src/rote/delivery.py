@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from rote import manifests
+from rote.landed import Provenance
 from rote.plainly import Brought
 from rote.ports import Landing, Progress, Silence
 from rote.registry import Registry
@@ -27,15 +29,21 @@ class Fetched(msgspec.Struct, frozen=True):
 
 
 def bring(
-    snapshots: Snapshots, ref: SnapshotRef, landing: Landing, progress: Progress | None = None
+    snapshots: Snapshots,
+    ref: SnapshotRef,
+    landing: Landing,
+    progress: Progress | None = None,
+    of: Provenance | None = None,
 ) -> Brought:
     """Put the files of a snapshot in place: those that are here are kept, of the others only the chunks that are not
-    here are read. Every byte is verified; on an error what was there stays. Raises Missing, Corrupt, StoreUnavailable,
-    and what the landing raises."""
+    here are read; `of` says which version it is. Every byte is verified; on an error what was there stays. Raises
+    Missing, Corrupt, StoreUnavailable, and what the landing raises."""
     record = snapshots.record(ref)
     missing: set[str] = set()
     kept = lacking = 0
     with landing.begin(record.id) as incoming:
+        if of is not None:
+            incoming.tell(of)
         for entry in snapshots.entries(record):
             if incoming.keep(entry):
                 kept += 1
@@ -63,7 +71,8 @@ class Delivery:
         """Fetch the version that `ref` (a number or an alias) names into the folder `to`. Raises Missing, BadName,
         Unsaved (files in the way that are not from a fetch), Corrupt, StoreFull."""
         version = self._registry.get(model, ref)
-        brought = bring(self._snapshots, version.snapshot, self._landing(to), progress)
+        of = manifests.provenance_of(version)
+        brought = bring(self._snapshots, version.snapshot, self._landing(to), progress, of)
         size = sum(file.size for file in version.files)
         return Fetched(
             model, version.version, to, version.files, size, written=brought.written, kept=brought.kept

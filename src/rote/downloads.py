@@ -36,6 +36,15 @@ class DownloadedBundle(msgspec.Struct, frozen=True, kw_only=True):
     unverified: list[str]
 
 
+class Described(msgspec.Struct, frozen=True):
+    """The files of a release, and the name and bytes of the `manifest` that says so (both empty of a release that was
+    made by hand)."""
+
+    files: list[Wanted]
+    manifest: str = ""
+    data: bytes = b""
+
+
 class Downloads:
     """Downloads from one host."""
 
@@ -56,7 +65,8 @@ class Downloads:
                 where=self._host.url,
                 next="check how it is spelled; one that is being published is there when it is whole",
             )
-        files, _ = self.described(release)
+        known = self.described(release)
+        files = known.files
         wanted = _chosen(files, names, f"{self._host.url}: {release.tag}")
         missing = shelf.missing(wanted)
         self._progress.start(f"downloading {release.tag}", sum(file.size for file in missing), "bytes")
@@ -67,6 +77,7 @@ class Downloads:
         finally:
             self._progress.done()
         shelf.place(missing, digests)
+        shelf.note(known.manifest, known.data)
         return DownloadedBundle(
             tag=release.tag,
             target=self._host.url,
@@ -77,9 +88,9 @@ class Downloads:
             unverified=[f.path for f in wanted if any(not asset.sha256 for asset in f.assets)],
         )
 
-    def described(self, release: HostedRelease) -> tuple[list[Wanted], str]:
-        """The files of a release, and the name of the manifest that says so (none of one that was made by hand).
-        Raises Corrupt for a manifest that is not to be trusted, and for names that no file may have."""
+    def described(self, release: HostedRelease) -> Described:
+        """The files of a release, as its manifest says, or, of one that was made by hand, its host. Raises
+        Corrupt for a manifest that is not to be trusted, and for names that no file may have."""
         where = f"{self._host.url}: {release.tag}"
         for name in (MANIFEST, FILES):
             asset = release.asset(name)
@@ -100,18 +111,21 @@ class Downloads:
                 raise Corrupt(
                     f"the manifest is that of {shown(tag)}", where=where, safe="nothing was taken from it"
                 )
-            return [
+            wanted = [
                 Wanted(path=f.path, size=f.size, assets=f.assets, digest=f.digest, executable=f.executable)
                 for f in files
-            ], name
+            ]
+            return Described(wanted, name, data)
         try:
             check_paths([asset.name for asset in release.assets])
         except BadPath as e:
             raise Corrupt(e.what, where=where, safe="nothing was written") from None
-        return [
-            Wanted(path=a.name, size=a.size, assets=[PublishedAsset(a.name, a.size, a.sha256 or "")])
-            for a in release.assets
-        ], ""
+        return Described(
+            [
+                Wanted(path=a.name, size=a.size, assets=[PublishedAsset(a.name, a.size, a.sha256 or "")])
+                for a in release.assets
+            ]
+        )
 
     def _bring(self, release: HostedRelease, file: Wanted, shelf: Shelf) -> Digest:
         """One file, on from where an earlier attempt stopped; from the beginning if that left wrong bytes."""

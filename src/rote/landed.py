@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import msgspec
 
-from rote.ids import Digest, SnapshotId
+from rote.ids import Digest, RunId, SnapshotId
+from rote.publication import PublishedOrigin
 from rote.version import VersionFile
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which version lies here, and where it comes from, as the store or the target said it was read from."""
+
+    model: str = ""
+    version: str = ""
+    run: RunId | None = None
+    commit: str | None = None
+    origin: PublishedOrigin | msgspec.UnsetType = msgspec.UNSET
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +27,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: list[VersionFile]
     chunks: dict[str, list[tuple[Digest, int]]] = {}
     """Path -> (digest, length) of its chunks in order, for files with more than one."""
+    of: Provenance | msgspec.UnsetType = msgspec.UNSET
+    """Not there if nobody said."""
 
 
 class CurrentVersion(msgspec.Struct, frozen=True, kw_only=True):

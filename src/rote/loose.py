@@ -57,3 +57,7 @@ class Shelf(Protocol):
 
     def place(self, files: Sequence[Wanted], digests: Mapping[str, Digest]) -> None:
         """Put all of them in their places, each in one step; all are whole by now."""
+
+    def note(self, name: str, data: bytes) -> None:
+        """Remember the manifest of the release whose files are here now, so that they can be held against it later;
+        without a name the release has none."""

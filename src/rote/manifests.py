@@ -13,13 +13,23 @@ from rote.encoding import FORMAT, canonical, digest_of
 from rote.errors import BadName, BadPath, Corrupt, TooNew
 from rote.ids import Digest, SnapshotId, digest, shown
 from rote.ids import name as parse_name
-from rote.publication import ManifestRef, PublishedFile, PublishedFiles, PublishedManifest
-from rote.version import VersionFile
+from rote.landed import Provenance
+from rote.publication import (
+    ManifestRef,
+    PublishedFile,
+    PublishedFiles,
+    PublishedGate,
+    PublishedManifest,
+    PublishedOrigin,
+)
+from rote.version import Version, VersionFile
 
 MAX_BYTES = 64 << 20
 """A manifest is never larger than this."""
 MAX_SIZE = 1 << 50
 """Bytes that one file may say it has."""
+ORIGIN_BYTES = 65_536
+"""What a manifest says of its version's origin is never larger than this."""
 
 
 def encoded(manifest: PublishedManifest | PublishedFiles) -> bytes:
@@ -30,6 +40,36 @@ def encoded(manifest: PublishedManifest | PublishedFiles) -> bytes:
 def ref_of(data: bytes) -> ManifestRef:
     """What a channel document says of a manifest."""
     return ManifestRef(size=len(data), digest=digest_of(data))
+
+
+def origin_of(version: Version) -> PublishedOrigin | msgspec.UnsetType:
+    """What a manifest says of where a version comes from: of params, metrics, gates and data, in this order, is left
+    out what makes it too large. UNSET if nothing is known."""
+    around = version.environment
+    origin = PublishedOrigin(
+        data={used.path: used.snapshot for used in version.data},
+        params=version.params,
+        metrics=version.metrics,
+        gates=[
+            PublishedGate(gate=one.gate, value=one.value, threshold=one.threshold, passed=one.passed)
+            for one in version.gates
+        ],
+        python=around.python if around else "",
+        system=around.system if around else "",
+    )
+    for name, nothing in (("params", {}), ("metrics", {}), ("gates", []), ("data", {})):
+        if len(canonical(origin)) <= ORIGIN_BYTES:
+            break
+        origin = msgspec.structs.replace(origin, **{name: nothing, "left_out": [*origin.left_out, name]})
+    return origin if origin != PublishedOrigin() else msgspec.UNSET
+
+
+def provenance_of(version: Version) -> Provenance:
+    """The same, with the names of the version, its run and its commit."""
+    return Provenance(
+        model=version.model, version=version.version, run=version.run, commit=version.commit,
+        origin=origin_of(version),
+    )  # fmt: skip
 
 
 def snapshot_of(files: Sequence[VersionFile | PublishedFile]) -> SnapshotId:

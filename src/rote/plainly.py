@@ -9,6 +9,7 @@ import msgspec
 from blake3 import blake3
 
 from rote.errors import Corrupt
+from rote.landed import Provenance
 from rote.ports import Incoming, Landing, Progress, Silence
 from rote.publication import PublishedAsset, PublishedFile, PublishedManifest
 from rote.snapshot import Entry
@@ -53,6 +54,7 @@ def bring(
     error what was there stays. Raises Corrupt, NotFound, StoreUnavailable, and what the landing raises."""
     progress = progress or Silence()
     with landing.begin(manifest.snapshot) as incoming:
+        incoming.tell(_provenance(manifest))
         missing = [file for file in manifest.files if not incoming.keep(_entry(file))]
         incoming.room(sum(file.size for file in missing))
         progress.start("fetching", len(missing), "files")
@@ -69,6 +71,13 @@ def bring(
         finally:
             progress.done()
     return Brought(len(missing), len(manifest.files) - len(missing))
+
+
+def _provenance(manifest: PublishedManifest) -> Provenance:
+    return Provenance(
+        model=manifest.model, version=manifest.version, run=manifest.run, commit=manifest.commit,
+        origin=manifest.origin,
+    )  # fmt: skip
 
 
 def _entry(file: PublishedFile) -> Entry:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from rote.ids import Digest, RunId, SnapshotId
@@ -35,6 +37,28 @@ class PublishedFile(msgspec.Struct, frozen=True, kw_only=True):
     """(digest, length) of each chunk of a file that has more than one, in order: an update reads what is new."""
 
 
+class PublishedGate(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gate decided when the version was released."""
+
+    gate: str
+    value: float | None = None
+    threshold: float | None = None
+    passed: bool
+
+
+class PublishedOrigin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a version comes from, as the store that published it says: what it was made of, what it reached. `data` is
+    path -> snapshot; `left_out` names what was too much to be told."""
+
+    data: dict[str, SnapshotId] = {}
+    params: dict[str, dict[str, Any]] = {}
+    metrics: dict[str, Any] = {}
+    gates: list[PublishedGate] = []
+    python: str = ""
+    system: str = ""
+    left_out: list[str] = []
+
+
 class PublishedManifest(msgspec.Struct, frozen=True, kw_only=True):
     """The object `rote-manifest.json`: plain JSON, so that a web page or a shell script can read it."""
 
@@ -47,6 +71,8 @@ class PublishedManifest(msgspec.Struct, frozen=True, kw_only=True):
     run: RunId | None = None
     commit: str | None = None
     released: str = ""
+    origin: PublishedOrigin | msgspec.UnsetType = msgspec.UNSET
+    """Not there if nothing is known, and in what an older rote published."""
 
 
 class PublishedFiles(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,14 @@ from rote.errors import Conflict, Corrupt, Missing, Refused
 from rote.hosting import HostedRelease, ReleaseHost
 from rote.ids import RunId, SnapshotId
 from rote.ports import Progress, Silence, Sink
-from rote.publication import MANIFEST, NOTES, ManifestRef, PublishedFile, PublishedManifest
+from rote.publication import (
+    MANIFEST,
+    NOTES,
+    ManifestRef,
+    PublishedFile,
+    PublishedManifest,
+    PublishedOrigin,
+)
 from rote.shipping import Sender, Source, checked, other_draft, whole
 from rote.snapshot import SnapshotRef
 from rote.snapshots import Snapshots
@@ -46,6 +53,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     run: RunId | None = None
     commit: str | None = None
     released: str = ""
+    origin: PublishedOrigin | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def tag(self) -> str:
@@ -72,6 +80,7 @@ def content_of(version: Version) -> Content:
         run=version.run,
         commit=version.commit,
         released=version.released,
+        origin=manifests.origin_of(version),
     )
 
 
@@ -162,7 +171,7 @@ class Publishing:
         self._refuse_strangers(content, release, files)
         made = PublishedManifest(
             model=content.model, version=content.version, snapshot=content.snapshot, files=files, run=content.run,
-            commit=content.commit, released=content.released,
+            commit=content.commit, released=content.released, origin=content.origin,
         )  # fmt: skip
         data = manifests.encoded(made)
         if len(data) > manifests.MAX_BYTES:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from rote import links, stamping, versions
+from rote import claims, links, manifests, stamping, versions
 from rote.config import params, reading
 from rote.config.root import find
 from rote.errors import BadPath, Corrupt, Missing, NotAProject, UsageError
@@ -54,16 +54,15 @@ class Verification:
         there = found(path) if os.path.isdir(path) else None
         if there is None:
             raise UsageError(
-                f"nothing says what should lie in {shown(what, 200)}: it has no rote-manifest.json and no .rote-fetch",
-                next="name a folder of `rote fetch` or `rote publish`, an application's cache, a stamped file, or "
-                "MODEL@VERSION",
+                f"nothing says what should lie in {shown(what, 200)}: no manifest of rote's lies there",
+                next="name a folder of `rote fetch`, of a download or of `rote publish`, an application's cache, a "
+                "stamped file, or MODEL@VERSION",
             )
         version, why = self._record(there)
-        name = f"{version.model}@{version.version}" if version else _name(there)
+        name = f"{version.model}@{version.version}" if version else there.name
         if version is None:
-            return walked(
-                what, None, {n: _closed(why) for n in links.CHAIN[:-1]} | {links.FILES: _here(there)}
-            )
+            looks = {n: _closed(why, claims.of(n, there.said)) for n in links.CHAIN[:-1]}
+            return walked(f"{what} ({name})", None, looks | {links.FILES: _here(there)})
         chain = self._verifying().version(version, read_data=read_data)
         if chain.broken:
             return msgspec.structs.replace(chain, what=f"{what} ({name})")
@@ -123,6 +122,8 @@ class Verification:
         if self._w is None:
             return None, _NO_PROJECT
         registry = self._w.registry
+        if there.tag:
+            return None, "a release of files says nothing of where they come from"
         if not there.model:
             for model in registry.models():
                 for version in registry.versions(model.name):
@@ -134,9 +135,17 @@ class Verification:
             return None, why
         if known.snapshot.id != there.snapshot:
             raise Corrupt(
-                f"what lies here says that it is {_name(there)}, and the store has other files under this name",
+                f"what lies here says that it is {there.name}, and the store has other files under this name",
                 where=there.folder,
-                next=f"rote fetch {_name(there)} --to DIR brings what the store has",
+                next=f"rote fetch {there.name} --to DIR brings what the store has",
+            )
+        wrong = claims.differs(there.said, manifests.provenance_of(known))
+        if wrong:
+            raise Corrupt(
+                f"the manifest of {there.name} says otherwise than the store of this project: {wrong}",
+                where=there.folder,
+                safe="the files are those of the version",
+                next=f"rote publish {there.name} TARGET, once the manifest there is deleted, writes it anew",
             )
         return known, ""
 
@@ -163,10 +172,6 @@ def _decoded(data: bytes, file: str) -> Any:
     return params.decode(reading.decode(data, file), file)
 
 
-def _name(there: FoundVersion) -> str:
-    return f"{there.model}@{there.version}" if there.model else f"snapshot {there.snapshot[:12]}"
-
-
 def _raising(wrong: Broken) -> Callable[[Looking], None]:
     """A link that is broken."""
 
@@ -190,10 +195,12 @@ def _stamped_file(name: str, now: str | None, made: str) -> Callable[[Looking], 
     return look
 
 
-def _closed(why: str) -> Callable[[Looking], None]:
-    """A link that cannot be looked at."""
+def _closed(why: str, said: Sequence[str] = ()) -> Callable[[Looking], None]:
+    """A link that cannot be looked at, and what is said of it."""
 
     def look(looking: Looking) -> None:
+        for one in said:
+            looking.ok(one)
         looking.open(why)
 
     return look
@@ -209,20 +216,31 @@ def _here(there: FoundVersion) -> Callable[[Looking], None]:
             raise Broken(e.what) from e
         if id != there.snapshot:
             raise Broken("the files that the manifest lists are not those that its snapshot id stands for")
+        left = []
         for file in there.files:
             digest = there.digest(file)
             if digest is None:
+                if there.brought is not None and file.path not in there.brought:
+                    left.append(file)
+                    continue
                 raise Broken(f"{file.path} is not there")
             if digest != file.digest:
                 raise Broken(f"{file.path} is not what it was when it was released")
-        size = sum(file.size for file in there.files)
-        looking.ok(f"{len(there.files):,} files here, {size:,} bytes, every one read")
+        number = len(there.files) - len(left)
+        size = sum(file.size for file in there.files) - sum(file.size for file in left)
+        looking.ok(f"{number:,} file{'' if number == 1 else 's'} here, {size:,} bytes, every one read")
+        if left:
+            looking.ok(f"not downloaded: {_few([file.path for file in left])}")
         others = there.others()
         if others:
-            more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-            looking.ok(f"not of the version: {', '.join(others[:_SHOWN])}{more}")
+            looking.ok(f"not of the version: {_few(others)}")
 
     return look
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"
 
 
 def verify(what: str, *, store: str | None = None, read_data: bool = False) -> Verified:

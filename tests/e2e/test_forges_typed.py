@@ -60,6 +60,29 @@ def test_there_and_back(forge, place):
     assert "there is no release 'v9'" in place.rote(kind, "download", repo, "v9", code=1).err
 
 
+def test_what_was_downloaded_is_verified_later_without_a_network(forge, place):
+    """A release of any files, some of them, and a version of a model that names its origin no more than its files."""
+    kind, repo = where(forge)
+    (place.root / "model.onnx").write_bytes(b"model" * 1000)
+    (place.root / "labels.txt").write_text("a\n")
+    for tag in ("v1.0.0", "digits@v1.0.0"):
+        place.rote(kind, "publish", repo, tag, "model.onnx", "labels.txt", **login(forge))
+    place.rote(kind, "download", repo, "v1.0.0", "--to", "out")
+    place.rote(kind, "download", repo, "digits@v1.0.0", "labels.txt", "--to", "some")
+    asked = len(forge.asked)
+    told = place.rote("verify", "out")
+    assert "2 files here, 5,002 bytes, every one read" in told.out
+    assert "out (v1.0.0): nothing is broken" in told.out
+    told = place.rote("verify", "some")
+    assert "not downloaded: model.onnx" in told.out
+    assert "some (digits@1.0.0): nothing is broken" in told.out
+    (place.root / "some" / "labels.txt").write_text("b\n")
+    assert "labels.txt is not what it was" in place.rote("verify", "some", code=1).err
+    (place.root / "out" / "labels.txt").unlink()
+    assert "labels.txt is not there" in place.rote("verify", "out", code=1).err
+    assert len(forge.asked) == asked
+
+
 def test_what_is_said_of_a_token_that_is_missing_or_wrong(forge, place):
     kind, repo = where(forge)
     (place.root / "f").write_text("x")

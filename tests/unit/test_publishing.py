@@ -11,6 +11,7 @@ from modelbench import Bench, noise
 
 from rote import manifests
 from rote.channel import Channel
+from rote.channels import decoded
 from rote.delivering import Delivering
 from rote.encoding import digest_of
 from rote.errors import (
@@ -25,7 +26,8 @@ from rote.errors import (
     TooNew,
 )
 from rote.hosting import Sending
-from rote.publication import MANIFEST, PublishedManifest
+from rote.ids import SnapshotId
+from rote.publication import MANIFEST, PublishedManifest, PublishedOrigin
 from rote.publishing import THREADS, Content, Publishing, Stored, content_of
 from rote.shipping import IN_MEMORY
 from rote.snapshots import Snapshots
@@ -34,7 +36,8 @@ from rote.targets.bucket import BucketHost
 from rote.targets.memory import MemoryHost
 from rote.testing.faults import CountingStore, Crashed, Fault, FaultyStore, at, on
 from rote.testing.host_contract import found, sending, whole
-from rote.version import VersionFile
+from rote.verdict import GateVerdict
+from rote.version import DataUsed, VersionFile
 
 ONE = {"net": noise(300_000), "sub": {"a": b"a", "with space": b"b", "empty": b""}}
 FLAT = {"net": ONE["net"], "sub/a": b"a", "sub/empty": b"", "sub/with space": b"b"}
@@ -115,6 +118,36 @@ def test_a_version_is_published_whole_and_only_once(bench, make):
 def test_the_manifest_is_the_same_at_every_target(bench):
     refs = {publish(bench, BucketHost(MemoryStore()), threads=n).manifest for n in (1, 2, 7)}
     assert len(refs) == 1
+
+
+def test_the_manifest_says_where_the_version_comes_from(bench):
+    """As much as fits: what is too large is named, and the version is published all the same."""
+    version = bench.registry.get("digits", "1.0.0")
+    told = msgspec.structs.replace(
+        version,
+        params={"params.yaml": {"lr": 0.1}},
+        metrics={"m.json": {"acc": 0.9}},
+        gates=[GateVerdict(gate="acc >= 0.8", value=0.9, threshold=0.8, passed=True)],
+        data=[DataUsed("data", SnapshotId(digest_of(b"data")))],
+    )
+    store = MemoryStore()
+    source = Stored(Snapshots(bench.store), version.snapshot)
+    Publishing(BucketHost(store)).publish(content_of(told), source)
+    said = manifests.decoded(store.get(BELOW + MANIFEST).data, "here")
+    assert said.run == version.run
+    assert said.origin.params == {"params.yaml": {"lr": 0.1}}
+    assert said.origin.data == {"data": digest_of(b"data")}
+    assert [(g.gate, g.passed) for g in said.origin.gates] == [("acc >= 0.8", True)]
+    large = msgspec.structs.replace(told, params={"params.yaml": {"x": "y" * manifests.ORIGIN_BYTES}})
+    cut = manifests.origin_of(large)
+    assert cut.left_out == ["params"]
+    assert cut.metrics == told.metrics
+    huge = msgspec.structs.replace(
+        told, data=[DataUsed(f"data/{n}", SnapshotId(digest_of(b""))) for n in range(2000)]
+    )
+    assert manifests.origin_of(huge).left_out == ["params", "metrics", "gates", "data"]
+    nothing = msgspec.structs.replace(version, params={}, metrics={}, gates=[], data=[], environment=None)
+    assert manifests.origin_of(nothing) is msgspec.UNSET
 
 
 def test_publishing_again_reads_no_file_and_costs_a_look(bench):
@@ -468,6 +501,38 @@ def test_a_channel_is_never_moved_back(own):
     late = Delivering(Late(own.registry), BucketHost(store), unsealed)
     done = late.deliver("digits", "prod", lambda version: pytest.fail("nothing is published for it"))
     assert (done.moved, done.version) == (False, "1.1.0")
+
+
+def test_a_manifest_that_was_written_anew_is_the_one_that_the_channel_names(own):
+    """Somebody deleted one that an older rote had written, which says less: with the channel as it was, no application
+    would take the new one."""
+    store = MemoryStore()
+    host = BucketHost(store)
+    version = own.registry.get("digits", "1.0.0")
+    older = msgspec.structs.replace(content_of(version), origin=PublishedOrigin(system="older"))
+    Publishing(host).publish(older, Stored(Snapshots(own.store), version.snapshot))
+    assert deliver(own, host).moved
+    was = store.get(BELOW + MANIFEST).data
+    store.delete(BELOW + MANIFEST)
+    done = deliver(own, host)
+    assert done.moved
+    assert done.seq == 1
+    assert store.get(BELOW + MANIFEST).data != was
+    named = decoded("digits", "prod", host.channel("digits", "prod").data).manifest
+    assert named == manifests.ref_of(store.get(BELOW + MANIFEST).data)
+    assert not deliver(own, host).moved
+    store.delete(BELOW + MANIFEST)
+    Publishing(host).publish(older, Stored(Snapshots(own.store), version.snapshot))
+
+    def expiring(channel, former):
+        return msgspec.structs.replace(channel, expires="2030-01-01T00:00:00Z")
+
+    there = host.channel("digits", "prod").data
+    with pytest.raises(Refused, match="expires is not what it was"):
+        Delivering(own.registry, host, expiring).deliver(
+            "digits", "prod", lambda version: publish(own, host, version).manifest
+        )
+    assert host.channel("digits", "prod").data == there
 
 
 def test_two_stores_do_not_share_a_channel(own):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 
 import pytest
 from chains import FILES, commit, copied, forge, git, laid, project, released
 
 from rote import links
-from rote.errors import Missing, UsageError
+from rote.errors import Corrupt, Missing, UsageError
 from rote.stores.folder import FolderStore
 from scenes import lay
 
@@ -368,12 +370,43 @@ def test_a_fetched_folder_far_from_its_project(root, tmp_path, monkeypatch):
     assert found.broken is None
     assert told(found, "files").state == "ok"
     assert told(found, "code").left == ["there is no project here whose store knows the version"]
+    assert "digits@1.0.0" in found.what
+    assert re.fullmatch(
+        "the manifest says: made by the run [0-9]{8}-[0-9]{6}-[0-9a-f]{6}", *told(found, "stages").told
+    )
+    assert any(line.startswith("the manifest says: commit ") for line in told(found, "code").told)
+    assert any("gates passed" in line for line in told(found, "metrics").told)
     (tmp_path / "got/more.txt").write_text("")
     assert "not of the version: more.txt" in told(rote.verify("got"), "files").told
     manifest = tmp_path / "got/.rote-fetch"
     manifest.write_bytes(manifest.read_bytes().replace(b"labels", b"babels"))
     with pytest.raises(rote.RoteError, match="manifest is damaged"):
         rote.verify("got")
+
+
+def test_a_manifest_that_lies_about_its_origin(root, tmp_path, monkeypatch):
+    """Found where the store is at hand; elsewhere it is what is said, fit to be shown."""
+    import rote
+
+    project(root, 5).models.publish("digits@1.0.0", str(tmp_path / "site"))
+    below = tmp_path / "site/models/digits/published/1.0.0"
+    assert verify(root, str(below)).whole
+    manifest = below / "rote-manifest.json"
+    body = json.loads(manifest.read_bytes())
+    body["commit"] = "x\x1b[2J" * 99
+    body["origin"]["metrics"] = {"m.json": {"acc": 1.0}}
+    manifest.chmod(0o644)
+    manifest.write_text(json.dumps(body))
+    with pytest.raises(Corrupt, match="says otherwise than the store of this project: commit, metrics"):
+        verify(root, str(below))
+    monkeypatch.chdir(tmp_path)
+    said = "".join(told(rote.verify(str(below)), "code").told)
+    assert "\x1b" not in said
+    assert len(said) < 2000
+    body["origin"] = ["no origin"]
+    manifest.write_text(json.dumps(body))
+    with pytest.raises(Corrupt, match="manifest cannot be read"):
+        rote.verify(str(below))
 
 
 def test_an_applications_cache(root, tmp_path):
@@ -487,7 +520,8 @@ def test_the_command(root, tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     assert cli(["verify", "got"]) == 0
     out = capsys.readouterr().out
-    assert "data to metrics  open    not looked at: there is no project here" in out
+    assert "open    the manifest says: data, snapshot" in out
+    assert out.count("not looked at: there is no project here") == 1
     assert cli(["verify", "got", "--strict"]) == 1
     assert "not verified completely: data, code, environment, stages, metrics" in capsys.readouterr().err
     assert cli(["verify", "digits@1.0.0"]) == 2

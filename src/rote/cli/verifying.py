@@ -45,11 +45,18 @@ def verify_command(ctx: click.Context, what: str, read_data: bool, strict: bool,
 
 
 def _rows(verified: Verified) -> Iterator[tuple[str, str, list[str]]]:
-    """Name, state and lines of each link; neighbours of which the same is to be said are one row."""
+    """Name, state and lines of each link; neighbours of which the same is to be said are one row, and why something was
+    not looked at is said once."""
+    before: list[str] = []
     for (state, told, left), same in groupby(verified.links, lambda link: (link.state, link.told, link.left)):
         names = [link.name for link in same]
         name = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
-        yield name, state, [*told, *(f"not looked at: {why}" for why in left)]
+        yield (
+            name,
+            state,
+            [*told, *(f"not looked at: {why}" for why in left if why not in before or not told)],
+        )
+        before = left
 
 
 def _show(verified: Verified) -> None:

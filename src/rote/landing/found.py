@@ -7,15 +7,17 @@ import os
 import msgspec
 from blake3 import blake3
 
-from rote import paths
+from rote import manifests, paths
 from rote.errors import Corrupt, TooNew
 from rote.ids import Digest, SnapshotId
+from rote.landed import Provenance
 from rote.landing import disk
 from rote.landing.cache import Cache
 from rote.landing.folder import MANIFEST as FETCHED
 from rote.landing.incoming import read_manifest
+from rote.landing.shelf import OWN, Brought, last_brought
 from rote.publication import MANIFEST as PUBLISHED
-from rote.publication import PublishedManifest
+from rote.publication import NOTES, PublishedFile, PublishedManifest
 from rote.version import VersionFile
 
 _MOST = 64 << 20
@@ -24,8 +26,9 @@ _PIECE = 1 << 20
 
 
 class FoundVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """A version that lies in `folder`: what its manifest says. `model` and `version` are empty where it does not say;
-    `parts` are the files that lie there in several pieces, by path."""
+    """A version that lies in `folder`: what its manifest says. `model` and `version` are empty where it does not say,
+    `tag` is the release that a download brought; `parts` are the files that lie there in several pieces, by path. Of a
+    download that brought some files alone, `brought` are those; None: all of them should be there."""
 
     folder: str
     files: list[VersionFile]
@@ -33,6 +36,14 @@ class FoundVersion(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     version: str = ""
     parts: dict[str, list[str]] = {}
+    tag: str = ""
+    said: Provenance = Provenance()
+    brought: frozenset[str] | None = None
+
+    @property
+    def name(self) -> str:
+        """How people call what lies there."""
+        return f"{self.model}@{self.version}" if self.model else self.tag or f"snapshot {self.snapshot[:12]}"
 
     def digest(self, file: VersionFile) -> Digest | None:
         """The digest of a file as it lies there, or of its parts joined; None if it is not there."""
@@ -54,21 +65,25 @@ class FoundVersion(msgspec.Struct, frozen=True, kw_only=True):
         """Files that lie there and are not of the version."""
         known = {file.path for file in self.files} | {name for names in self.parts.values() for name in names}
         found = []
-        for folder, _, names in os.walk(self.folder):
+        for folder, folders, names in os.walk(self.folder):
+            folders[:] = [name for name in folders if name != OWN]
             below = os.path.relpath(folder, self.folder).replace(os.sep, "/")
             found += [name if below == "." else f"{below}/{name}" for name in names]
-        return sorted(set(found) - known - {PUBLISHED, FETCHED})
+        return sorted(set(found) - known - {PUBLISHED, NOTES, FETCHED})
 
 
 def found(folder: str) -> FoundVersion | None:
-    """What the manifest in a folder says: of a published version, a fetched one, or the one in use in an application's
-    cache. None if there is no manifest. Raises Corrupt, TooNew."""
+    """What the manifest in a folder says: of a published version, a fetched one, the release that was downloaded last,
+    or the version in use in an application's cache. None if there is no manifest. Raises Corrupt, TooNew."""
     published = os.path.join(folder, PUBLISHED)
     if os.path.isfile(published):
         return _published(folder, published)
     fetched = os.path.join(folder, FETCHED)
     if os.path.isfile(fetched):
         return _manifest(folder, fetched)
+    brought = last_brought(folder)
+    if brought is not None:
+        return _downloaded(folder, brought)
     if os.path.isfile(os.path.join(folder, "current")) and os.path.isdir(os.path.join(folder, "versions")):
         cache = Cache(folder)
         current = cache.current()
@@ -84,7 +99,15 @@ def _manifest(folder: str, path: str) -> FoundVersion:
     manifest = read_manifest(path)
     if manifest is None:
         raise Corrupt("the manifest is damaged, so nothing says what should lie here", where=path)
-    return FoundVersion(folder=folder, files=manifest.files, snapshot=manifest.snapshot)
+    said = manifest.of or Provenance()
+    return FoundVersion(
+        folder=folder,
+        files=manifest.files,
+        snapshot=manifest.snapshot,
+        model=said.model,
+        version=said.version,
+        said=said,
+    )
 
 
 def _published(folder: str, path: str) -> FoundVersion:
@@ -103,14 +126,45 @@ def _published(folder: str, path: str) -> FoundVersion:
             next="pip install --upgrade rote",
         )
     names = {f.path: [paths.check(asset.name) for asset in f.assets] for f in manifest.files}
+    return msgspec.structs.replace(
+        _of(folder, manifest),
+        parts={path: there for path, there in names.items() if there and there != [path]},
+    )
+
+
+def _downloaded(folder: str, brought: Brought) -> FoundVersion:
+    if brought.manifest == PUBLISHED:
+        there = _of(folder, manifests.decoded(brought.data, brought.where))
+        return msgspec.structs.replace(there, brought=brought.files)
+    loose = manifests.decoded_files(brought.data, brought.where)
+    return FoundVersion(
+        folder=folder,
+        tag=loose.tag,
+        snapshot=manifests.snapshot_of(loose.files),
+        files=_files(loose.files),
+        brought=brought.files,
+    )
+
+
+def _of(folder: str, manifest: PublishedManifest) -> FoundVersion:
     return FoundVersion(
         folder=folder,
         model=manifest.model,
         version=manifest.version,
         snapshot=manifest.snapshot,
-        files=[
-            VersionFile(path=paths.check(f.path), size=f.size, digest=f.digest, executable=f.executable)
-            for f in manifest.files
-        ],
-        parts={path: there for path, there in names.items() if there and there != [path]},
+        files=_files(manifest.files),
+        said=Provenance(
+            model=manifest.model,
+            version=manifest.version,
+            run=manifest.run,
+            commit=manifest.commit,
+            origin=manifest.origin,
+        ),
     )
+
+
+def _files(published: list[PublishedFile]) -> list[VersionFile]:
+    return [
+        VersionFile(path=paths.check(f.path), size=f.size, digest=f.digest, executable=f.executable)
+        for f in published
+    ]

@@ -13,7 +13,7 @@ from rote import paths
 from rote.encoding import with_check, without_check
 from rote.errors import Corrupt, StoreError, StoreFull
 from rote.ids import Digest, SnapshotId
-from rote.landed import Manifest
+from rote.landed import Manifest, Provenance
 from rote.landing import disk
 from rote.snapshot import Entry
 from rote.version import VersionFile
@@ -43,6 +43,7 @@ class IncomingVersion:
         self._folder = folder
         self._read_only = read_only
         self._lock = threading.Lock()
+        self._of: Provenance | msgspec.UnsetType = msgspec.UNSET
         self._files: dict[str, VersionFile] = {}
         self._chunks: dict[str, list[tuple[Digest, int]]] = {}
         self._here: dict[Digest, list[tuple[str, Manifest, str]]] = {}
@@ -126,10 +127,14 @@ class IncomingVersion:
             raise Corrupt(f"the file has {written} bytes, not {size}", where=path, next="rote store check")
         self._note(path, size, executable, Digest(digest.hex()), chunks)
 
+    def tell(self, of: Provenance) -> None:
+        """See ports.Incoming."""
+        self._of = of
+
     def manifest(self, id: SnapshotId) -> Manifest:
         """What has arrived."""
         files = sorted(self._files.values(), key=lambda f: f.path.encode())
-        return Manifest(snapshot=id, files=files, chunks=self._chunks)
+        return Manifest(snapshot=id, files=files, chunks=self._chunks, of=self._of)
 
     def seal(self, id: SnapshotId, path: str) -> Manifest:
         """Write the manifest to `path` and make everything last."""

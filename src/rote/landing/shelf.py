@@ -13,6 +13,8 @@ from rote.errors import Unsaved
 from rote.ids import Digest, shown
 from rote.landing import disk
 from rote.loose import Slot, Wanted
+from rote.manifests import MAX_BYTES
+from rote.publication import FILES, MANIFEST
 
 if sys.platform != "win32":
     import fcntl
@@ -30,6 +32,30 @@ class _Before(msgspec.Struct):
     files: dict[str, str] = {}
 
 
+class Brought(msgspec.Struct, frozen=True, kw_only=True):
+    """What a folder knows of the release that was downloaded into it last: the name and bytes of the release's own
+    manifest, which lies at `where`, and the paths of all files that downloads brought."""
+
+    manifest: str
+    data: bytes
+    where: str
+    files: frozenset[str]
+
+
+def last_brought(folder: str) -> Brought | None:
+    """The release that was downloaded last into a folder; None if there was none, or it had no manifest."""
+    own = os.path.join(folder, OWN)
+    for name in (MANIFEST, FILES):
+        where = os.path.join(own, name)
+        try:
+            with open(where, "rb") as file:
+                data = file.read(MAX_BYTES + 1)
+        except OSError:
+            continue
+        return Brought(manifest=name, data=data, where=where, files=frozenset(_before(own).files))
+    return None
+
+
 class FolderShelf:
     """A loose.Shelf. Files that no download brought, or that were changed since, are never overwritten unless
     `overwrite` is said."""
@@ -41,7 +67,7 @@ class FolderShelf:
 
     def missing(self, files: Sequence[Wanted]) -> list[Wanted]:
         """See Shelf. Raises Unsaved."""
-        before = self._before().files
+        before = _before(self._own).files
         missing, lost = [], []
         for file in files:
             where = os.path.join(self.folder, file.path)
@@ -76,7 +102,7 @@ class FolderShelf:
 
     def place(self, files: Sequence[Wanted], digests: Mapping[str, Digest]) -> None:
         """See Shelf. Raises StoreFull, CannotLand."""
-        before = self._before()
+        before = _before(self._own)
         with disk.translated(self.folder):
             for file in files:
                 target = os.path.join(self.folder, file.path)
@@ -95,12 +121,16 @@ class FolderShelf:
             if files:
                 disk.write_whole(os.path.join(self._own, "files.json"), msgspec.json.encode(before))
 
-    def _before(self) -> _Before:
-        try:
-            with open(os.path.join(self._own, "files.json"), "rb") as file:
-                return msgspec.json.decode(file.read(), type=_Before)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-            return _Before()  # then nothing here is known to be a download, and nothing is overwritten
+    def note(self, name: str, data: bytes) -> None:
+        """See Shelf. Raises StoreFull, CannotLand."""
+        if not os.path.isdir(self._own):
+            return  # everything was here before the first download: the folder stays as it is
+        with disk.translated(self._own):
+            for other in (MANIFEST, FILES):
+                if other != name:
+                    disk.remove_file(os.path.join(self._own, other))
+            if name:
+                disk.write_whole(os.path.join(self._own, name), data)
 
     def _blocked(self, path: str) -> bool:
         """Whether a folder of the path is a link or a file: what lies behind it is not ours to write."""
@@ -185,3 +215,11 @@ def _sha256(file: object, size: int) -> str:
         sha.update(data)
         left -= len(data)
     return sha.hexdigest()
+
+
+def _before(own: str) -> _Before:
+    try:
+        with open(os.path.join(own, "files.json"), "rb") as file:
+            return msgspec.json.decode(file.read(), type=_Before)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return _Before()  # then nothing here is known to be a download, and nothing is overwritten

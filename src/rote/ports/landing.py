@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from rote.ids import SnapshotId
+from rote.landed import Provenance
 from rote.ports.tree import Sink
 from rote.snapshot import Entry
 
@@ -34,6 +35,9 @@ class Incoming(Sink, Protocol):
 
     def room(self, size: int) -> None:
         """So many bytes will be written. Raises StoreFull if there is no space for them."""
+
+    def tell(self, of: Provenance) -> None:
+        """Which version it is, and where it comes from: kept beside the files."""
 
 
 class Landing(Protocol):
