@@ -66,7 +66,7 @@ def test_what_was_downloaded_is_verified_later_without_a_network(forge, place):
     (place.root / "model.onnx").write_bytes(b"model" * 1000)
     (place.root / "labels.txt").write_text("a\n")
     for tag in ("v1.0.0", "digits@v1.0.0"):
-        place.rote(kind, "publish", repo, tag, "model.onnx", "labels.txt", **login(forge))
+        place.rote(kind, "publish", repo, tag, "model.onnx", "labels.txt", **forge.login)
     place.rote(kind, "download", repo, "v1.0.0", "--to", "out")
     place.rote(kind, "download", repo, "digits@v1.0.0", "labels.txt", "--to", "some")
     asked = len(forge.asked)
