@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import threading
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from apps import Published, always, seeded
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from place import Place
 from playwright.sync_api import expect
 
@@ -234,8 +236,7 @@ def test_nothing_that_was_tampered_with_is_used(site: Site) -> None:
 def forged(document: bytes, **changes: object) -> bytes:
     """The document with other content, and a check line that fits."""
     content = json.loads(document.split(b"\n")[0]) | changes
-    text = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
-    return text + b"\nblake3:" + blake3.blake3(text).hexdigest().encode() + b"\n"
+    return with_check_line(canonical(content))
 
 
 def test_offline_and_after_a_restart_the_page_goes_on(site: Site) -> None:
@@ -257,34 +258,101 @@ def test_without_any_model_the_page_says_so(site: Site) -> None:
     site.says("there is no model yet: models/letters/aliases/prod: 404")
 
 
-def test_a_signed_channel(site: Site) -> None:
-    """Written by another signer than ours: any Ed25519 will do."""
-    from base64 import b64encode
+class Signed:
+    """A project whose channels are signed, and what somebody can do who has its secrets."""
 
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    def __init__(self, published: Published) -> None:
+        self.published = published
+        self.place = published.place
+        self.keys: list[str] = []
 
+    def key(self, doing: str) -> str:
+        """Make the key `digits`, or another one in its place, and name it in rote.yaml; the public key."""
+        public = str(json.loads(self.place.rote("key", doing, "digits", "--json").out)["public"])
+        text = (self.place.root / "rote.yaml").read_text().partition("    keys:")[0]
+        self.place.write("rote.yaml", f'{text}    keys: ["{public}"]\n')
+        return public
+
+    def secret(self) -> Ed25519PrivateKey:
+        said = self.place.rote("key", "show", "digits", "--secret").out.strip()
+        return Ed25519PrivateKey.from_private_bytes(b64decode(said.removeprefix("ed25519-secret:")))
+
+    def document(self, secret: Ed25519PrivateKey, **changes: object) -> bytes:
+        """What is published, changed and signed by this secret alone: by another signer than ours, from the text of
+        docs/format.md, 10.8."""
+        text = (self.published.folder / CHANNEL[1:]).read_bytes().split(b"\n")[0]
+        content = json.loads(text) | changes
+        content.pop("signatures", None)
+        said = {**content, "snapshot": {k: v for k, v in content["snapshot"].items() if k != "txn"}}
+        public = secret.public_key().public_bytes_raw()
+        signature = {
+            "key": blake3.blake3(public).hexdigest()[:16],
+            "signature": b64encode(secret.sign(canonical(said))).decode(),
+        }
+        return with_check_line(canonical(content | {"signatures": [signature]}))
+
+
+def canonical(content: object) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def with_check_line(text: bytes) -> bytes:
+    return text + b"\nblake3:" + blake3.blake3(text).hexdigest().encode() + b"\n"
+
+
+NOBODY = "signed by nobody whom this page trusts"
+
+
+def test_a_signed_channel_and_a_key_that_takes_the_place_of_another(site: Site) -> None:
+    signed = Signed(site.published)
     site.answers("1.0.0")
     site.page.close()
-    key = Ed25519PrivateKey.generate()
-    public = key.public_key().public_bytes_raw()
-    site.configure(keys="ed25519:" + b64encode(public).decode())
+    first = signed.key("create")
+    stolen = signed.secret()
+    site.configure(keys=first)
     site.page = site.open()
-    site.says("signed by nobody whom this page trusts")
-    plain = json.loads((site.published.folder / CHANNEL[1:]).read_bytes().split(b"\n")[0])
-    plain |= {"why": 'because of "ünïcode"\t', "seq": 2}
-    said = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    signature = {
-        "key": blake3.blake3(public).hexdigest()[:16],
-        "signature": b64encode(key.sign(said)).decode(),
-    }
-    whole = json.dumps(
-        plain | {"signatures": [signature]}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
-    ).encode()
-    site.release.instead = {CHANNEL: whole + b"\nblake3:" + blake3.blake3(whole).hexdigest().encode() + b"\n"}
+    site.says(NOBODY)
+    site.published.release("1.1.0", seeded(2))
+    site.answers("1.1.0")
+    site.sends({CHANNEL: signed.document(stolen, seq=3, why='of "ünïcode"\t')}, "up to date")
+    tampered = signed.document(stolen, seq=4, why="because").replace(b"because", b"Because").split(b"\n")[0]
+    site.sends({CHANNEL: with_check_line(tampered)}, NOBODY)
+    site.sends(
+        {CHANNEL: signed.document(stolen, seq=4, keys=["ed25519:AAAA"])}, "not a public key: ed25519:AAAA"
+    )
+    site.sends({CHANNEL: signed.document(Ed25519PrivateKey.generate(), seq=4)}, NOBODY)
+
+    # The owner's next key: the page learns of it from a document that both signed.
+    site.release.instead = {}
+    second = signed.key("rotate")
+    for _ in range(2):  # past the number that the page has seen
+        signed.place.rote("model", "renew", "digits")
     site.says("up to date")
-    other = whole.replace(b"because", b"Because")
-    site.release.instead = {CHANNEL: other + b"\nblake3:" + blake3.blake3(other).hexdigest().encode() + b"\n"}
-    site.says("signed by nobody whom this page trusts")
+    site.page.wait_for_function("(key) => JSON.stringify(localStorage).includes(key)", arg=second)
+    forged = signed.document(stolen, seq=99)
+    site.sends({CHANNEL: forged}, NOBODY)
+    site.page.close()
+    site.page = site.open()
+    assert NOBODY in site.says("going on with 1.1.0"), "also after a restart"
+    site.sends({}, "up to date")
+    site.published.release("1.2.0", seeded(3))
+    site.answers("1.2.0")
+
+    # Shipped anew, with the next key, and with one that is not the owner's.
+    for keys, told in (
+        (second, "up to date"),
+        (strangers(), NOBODY),
+        ("ed25519:x", "not a public key: ed25519:x"),
+    ):
+        site.page.close()
+        site.configure(keys=keys)
+        site.page = site.open()
+        site.says(told)
+        site.answers("1.2.0")
+
+
+def strangers() -> str:
+    return "ed25519:" + b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
 
 
 LENGTHS = [0, 1, 63, 64, 65, 1023, 1024, 1025, 2047, 2048, 2049, 3072, 4097, 7168, 31_744, 102_400]

@@ -6,15 +6,18 @@ import { blake3 } from "./blake3.js";
 
 const LONGEST_DOCUMENT = 4096;
 const LONGEST_MANIFEST = 64 << 20;
+const MOST_KEYS = 8;
+const MOST_SIGNATURES = 8;
 
 export class Model {
   // `from` is the address; `files` are the paths wanted; `keys` are public keys (ed25519:…), one of which must have signed.
+  // They count until a document that one of them signed names others.
   constructor(from, name, { alias = "prod", files, keys = [] }) {
     this.from = new URL(from.endsWith("/") ? from : `${from}/`, document.baseURI).href;
     this.name = name;
     this.alias = alias;
     this.wanted = files;
-    this.keys = keys.map((key) => fromBase64(key.replace("ed25519:", "")));
+    this.keys = keys;
     this.place = `rote:${this.from}${name}@${alias}`;
     this.version = null;
     this.problem = null;
@@ -24,7 +27,7 @@ export class Model {
 
   // Take what was in use last, without asking anybody. True if there is something.
   async recall() {
-    const { using, expires } = this.#remembered();
+    const { seen, using } = this.#remembered();
     if (!using) return false;
     const bytes = new Map();
     for (const file of using.files) {
@@ -34,7 +37,7 @@ export class Model {
       if ((await sha256(data)) !== file.kept) return false;
       bytes.set(file.path, data);
     }
-    [this.version, this.bytes, this.stale] = [using.version, bytes, past(expires)];
+    [this.version, this.bytes, this.stale] = [using.version, bytes, past(seen?.expires)];
     return true;
   }
 
@@ -46,30 +49,39 @@ export class Model {
       return changed;
     } catch (error) {
       this.problem = error.message;
-      this.stale = past(this.#remembered().expires);
+      this.stale = past(this.#remembered().seen?.expires);
       return false;
     }
   }
 
   async #look() {
-    const document = await this.#document();
-    const { seen, using } = this.#remembered();
+    const { json, document } = await this.#document();
+    const { seen, using } = await this.#known();
+    if (this.keys.length) await this.#signed(document, json, seen?.trusted?.length ? seen.trusted : this.keys);
     const said = [document.version, document.snapshot.id].join(" ");
-    if (seen && document.seq < seen.seq) throw new Error(`an older state (${document.seq}, after ${seen.seq}) is shown`);
-    if (seen && document.seq === seen.seq && said !== seen.said) throw new Error(`move ${seen.seq} says something else now`);
+    const reached = Math.max(seen?.seq ?? 0, using?.seq ?? 0);
+    if (document.seq < reached) throw new Error(`an older state (${document.seq}, after ${reached}) is shown`);
+    if (seen && document.seq === seen.seq && (said !== seen.said || document.expires !== seen.expires)) {
+      throw new Error(`move ${seen.seq} says something else now`);
+    }
     this.stale = past(document.expires);
     if (this.stale && !using) throw new Error("what is shown has expired");
-    // Written down before anything is taken: from now on nothing older is.
-    this.#remember({ seen: { seq: document.seq, said }, using, expires: document.expires });
-    if (using && using.said === said && this.version === using.version) return false;
+    // Written down before anything is taken: from now on nothing older is, and the keys that it names count.
+    const now = {
+      seq: document.seq,
+      said,
+      expires: document.expires,
+      json,
+      shipped: this.keys,
+      trusted: this.keys.length ? (named(document) ?? seen?.trusted ?? []) : [],
+    };
+    const settled = using && using.said === said && this.version === using.version;
+    this.#remember({ seen: now, using: settled ? { ...using, seq: document.seq } : using });
+    if (settled) return false;
     const files = await this.#files(document);
     const bytes = new Map(files.map((file) => [file.path, file.data]));
     const kept = files.map(({ path, digest, kept }) => ({ path, digest, kept }));
-    this.#remember({
-      seen: { seq: document.seq, said },
-      using: { said, version: document.version, files: kept },
-      expires: document.expires,
-    });
+    this.#remember({ seen: now, using: { said, seq: document.seq, version: document.version, files: kept } });
     await this.#forget(new Set([...kept, ...(using?.files ?? [])].map((file) => this.#slot(file))));
     [this.version, this.bytes] = [document.version, bytes];
     return true;
@@ -85,18 +97,34 @@ export class Model {
     if (document.format > 1) throw new Error(`the channel has format ${document.format}; this page reads 1`);
     if (document.model !== this.name || document.alias !== this.alias) throw new Error("this is the channel of another model");
     if (!document.manifest) throw new Error("nothing is published here: this is a store");
-    if (this.keys.length) await this.#signed(document, json);
-    return document;
+    return { json, document };
   }
 
-  async #signed(document, json) {
+  // What was seen last, with the keys that count since. A page that is shipped with other keys than before begins anew with
+  // those; what it had accepted still counts if they had signed it, and its number in any case if it was put in use.
+  async #known() {
+    const { seen, using } = this.#remembered();
+    const numbered = using && { ...using, seq: using.seq ?? seen?.seq };
+    if (!seen || same(seen.shipped, this.keys)) return { seen, using: numbered };
+    try {
+      const document = JSON.parse(seen.json);
+      if (this.keys.length) await this.#signed(document, seen.json, this.keys);
+      return { seen: { ...seen, trusted: named(document) ?? [] }, using: numbered };
+    } catch {
+      return { seen: undefined, using: numbered };
+    }
+  }
+
+  async #signed(document, json, trusted) {
     if (canonical(document) !== json) throw new Error("the channel is not in canonical form");
-    const { signatures = [], ...rest } = document;
+    // Where a store keeps the version is not part of what is signed: a copy may keep it elsewhere.
+    const { signatures = [], ...rest } = { ...document, snapshot: { ...document.snapshot, txn: undefined } };
     const said = new TextEncoder().encode(canonical(rest));
-    for (const raw of this.keys) {
+    for (const text of trusted) {
+      const raw = publicKey(text);
       const id = blake3(raw).slice(0, 16);
       const key = await crypto.subtle.importKey("raw", raw, "Ed25519", false, ["verify"]);
-      for (const each of signatures) {
+      for (const each of signatures.slice(0, MOST_SIGNATURES)) {
         if (each.key === id && (await crypto.subtle.verify("Ed25519", key, fromBase64(each.signature), said))) return;
       }
     }
@@ -199,10 +227,32 @@ async function sha256(bytes) {
   return Array.from(found, (b) => b.toString(16).padStart(2, "0")).join("");
 }
 
+function publicKey(text) {
+  let raw = [];
+  try {
+    raw = fromBase64(text.slice("ed25519:".length));
+  } catch {
+    // told below, like one that is too short
+  }
+  if (!text.startsWith("ed25519:") || raw.length !== 32) throw new Error(`not a public key: ${text.slice(0, 60)}`);
+  return raw;
+}
+
+// The keys that count once a document was accepted, where it names any.
+function named(document) {
+  if (!document.keys?.length) return null;
+  document.keys.forEach(publicKey);
+  if (document.keys.length > MOST_KEYS) throw new Error(`the channel names more than ${MOST_KEYS} keys`);
+  return document.keys;
+}
+
+const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
 const fromBase64 = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 
 function canonical(value) {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   if (value === null || typeof value !== "object") return JSON.stringify(value);
-  return `{${Object.keys(value).sort().map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join(",")}}`;
+  const keys = Object.keys(value).filter((key) => value[key] !== undefined);
+  return `{${keys.sort().map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join(",")}}`;
 }
