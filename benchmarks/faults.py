@@ -120,7 +120,7 @@ def cuts(size: int = 1 << 30, a_pack: int = 5) -> str:
                 again = log.uploaded - size
                 cut = len(log.faults)
                 assert again <= cut * packing.PACK
-                assert Project(str(root)).store_check(read_data=True).ok
+                assert Project(str(root)).store.check(read_data=True).ok
                 return f"{cut} cuts in {len(tries)} packs: {again / cut / (1 << 20):.1f} MiB sent again a cut (a pack has 32)"
         finally:
             end(told["pids"])

@@ -146,7 +146,7 @@ def _checkout(project: Project, root: Path) -> Any:
 
 
 def _gc(project: Project, root: Path) -> Any:
-    report = project.gc(delete=True, grace_hours=0)
+    report = project.store.gc(delete=True, grace_hours=0)
     return report.done, report.stays.objects
 
 
@@ -154,7 +154,9 @@ def _delete(project: Project, root: Path) -> Any:
     """Let go of old data, of all runs but the last, and of a version that no alias names."""
     held = [version.version for version in project.models.versions("digits")]
     forget = ["digits@1.0.1"] if "1.0.1" in held else []
-    report = project.gc(delete=True, grace_hours=0, keep_last=1, unpinned_data=True, forget_versions=forget)
+    report = project.store.gc(
+        delete=True, grace_hours=0, keep_last=1, unpinned_data=True, forget_versions=forget
+    )
     return report.done, [version.version for version in project.models.versions("digits")]
 
 
@@ -251,7 +253,7 @@ def held(root: Path) -> dict[str, dict[str, str]]:
 
 def whole(root: Path, clean: Clean) -> None:
     """The store is sound, and what was committed before is in force with all its files."""
-    report = opened(root, 60).store_check(read_data=True)
+    report = opened(root, 60).store.check(read_data=True)
     assert report.ok, report.damages
     now = in_force(FolderStore(str(root / ".rote/store")))
     for key, was in clean.before.items():

@@ -33,7 +33,7 @@ class Exchanging:
         self._cwd = cwd
 
     def copy(self, what: Sequence[str], source: str | None, target: str | None, where: str | None) -> Copied:
-        """See `Project.copy`."""
+        """See `Store.copy`."""
         here, there = self._ends(source, target)
         if here == there:
             raise UsageError(
@@ -57,7 +57,7 @@ class Exchanging:
         return copying.copy(selection)
 
     def check(self, read_data: bool, share: float | None, repair: bool, source: str | None) -> CheckReport:
-        """See `Project.store_check`."""
+        """See `Store.check`."""
         if source is not None and not repair:
             raise UsageError(
                 "another store is of use for a repair only", next="rote store check --repair --from STORE"

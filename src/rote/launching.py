@@ -5,17 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from rote.config import deadlines
 from rote.controlling import Controlling
-from rote.errors import BadPath
+from rote.errors import BadPath, UsageError
 from rote.operating import Operating, Terms
 from rote.plan import Plan, Why
 from rote.run import Request, Run
 from rote.runrecord import RunOutcome
 from rote.wiring import Wiring
+
+if TYPE_CHECKING:
+    from rote.detaching import Started
+
+_DETACHED = ("jobs", "force", "keep_going", "strict", "cold", "smoke", "rev", "command")
+"""Of a Launch, what a run in the background is told besides its stages, overrides, tags and deadline."""
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +104,35 @@ class Launching:
             return
         with self._tree(self._w, asked) as tree:
             yield tree
+
+    def start(self, asked: Launch, resumes: str | None, jobs: int | None) -> Started:
+        """See `Project.start`. `jobs` is for a run that goes on with another; None: as many as that one had."""
+        deadline = (
+            None if asked.deadline is None else deadlines.seconds(str(asked.deadline), self._w.clock.now())
+        )
+        options: dict[str, object] = {"set": list(asked.overrides), "deadline": deadline}
+        if resumes:
+            if msgspec.structs.replace(asked, overrides=(), jobs=1, deadline=None, command="") != Launch():
+                raise UsageError("a run that goes on with another has its stages, options and tags")
+            resumes = self._w.runs.resolve(resumes)
+            options["jobs"] = jobs
+        else:
+            options |= {name: getattr(asked, name) for name in _DETACHED} | {"tags": dict(asked.tags)}
+        if not asked.smoke and not asked.rev:
+            self._nobody_at_work()
+        output = os.path.join(self._w.own, "runs", f"detached-{self._w.clock.token(6)}.out")
+        from rote.detaching import Order, start  # only this call needs it
+
+        order = Order(
+            root=self._w.root, cwd=self._cwd, store=self._w.asked, output=output, resumes=resumes,
+            stages=list(asked.stages), options=options,
+        )  # fmt: skip
+        return start(order, os.environ)
+
+    def _nobody_at_work(self) -> None:
+        """Raise Locked if another process is at work in this tree."""
+        with self._w.workspace.lock("rote run --detach", wait=False, say=self._w.progress.say):
+            pass
 
     def _run(self, here: Wiring, asked: Launch, commit: str) -> RunOutcome:
         targets = [target(here, self._cwd, text) for text in asked.stages]

@@ -255,6 +255,11 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     dvc: bool = False
     """The stages are those of dvc.yaml files, and DVC's pins and records are read."""
 
+    @property
+    def taken(self) -> dict[str, str]:
+        """Every out -> what it is, so that no data is added over it."""
+        return {out.path: f"an out of the stage {s.name}" for s in self.stages.values() for out in s.outs}
+
 
 Values = Mapping[str, Mapping[str, Any]]
 """Params by file: what each params file holds, decoded."""

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
-import msgspec
-from msgspec.structs import replace
-
-from rote.config.settings import Setting
-from rote.errors import Missing, Refused, UsageError
-from rote.ids import nearest, shown
+from rote.config.settings import SettingShown
 from rote.pipeline import Pipeline
-from rote.pointer import SUFFIX
 from rote.ports import Progress, Silence
 from rote.run import Run
-from rote.snapshot import FILE, Entry, SnapshotRef
+from rote.snapshot import Entry
 from rote.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -28,46 +21,22 @@ if TYPE_CHECKING:
     from rote.bringing import Brought
     from rote.catalogue import Catalogue
     from rote.catalogue.asking import Table
-    from rote.check import CheckReport
     from rote.comparing import Comparison
     from rote.controlling import Active, Controlling, Stopped
-    from rote.copying import Copied
-    from rote.data import DataStatus
     from rote.detaching import Started
-    from rote.gc import GcReport, Going
     from rote.importing import Imported
+    from rote.keeping import Keeping, Status
+    from rote.looking import Looking
     from rote.models import Models
     from rote.plan import Plan, Why
-    from rote.probe import Probed
-    from rote.revisions import Differences, Revisions
+    from rote.revisions import Differences
     from rote.runrecord import RunOutcome
     from rote.samples import Samples
-    from rote.stats import StoreFigures
+    from rote.store import Store
     from rote.subscribing import Subscribing
     from rote.upstream import Updated
-    from rote.usage import Budget, Usage
+    from rote.usage import Usage
     from rote.warming import Link
-
-
-class SettingShown(msgspec.Struct, frozen=True):
-    """A setting as `rote config` shows it."""
-
-    key: str
-    value: str
-    source: str
-
-
-class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """What changed since the data was added, and which stages would run."""
-
-    data: list[DataStatus]
-    plan: Plan | None
-
-    @property
-    def clean(self) -> bool:
-        """True if nothing changed and every stage is a hit."""
-        stages = self.plan is None or not [d for d in self.plan.decisions if d.verdict in ("run", "blocked")]
-        return stages and all(d.state == "unchanged" for d in self.data)
 
 
 class Project:
@@ -103,14 +72,7 @@ class Project:
 
     def settings(self) -> list[SettingShown]:
         """Each setting with its value and where it came from."""
-        store: Setting = self._w.settings.store
-        source = str(store.at) if store.at and store.at.line else store.source
-        cache = self._w.settings.cache
-        size = self._w.settings.cache_size
-        return [
-            SettingShown("store", store.value, source),
-            SettingShown("cache", f"{cache.value} ({size} bytes)" if size else "off", cache.source),
-        ]
+        return self._w.settings.shown()
 
     # data
 
@@ -122,20 +84,11 @@ class Project:
         Changed, Missing, SourceUnavailable, StoreError, Unsaved, UsageError (git tracks the data).
         """
         if source is not None:
-            with self._locked("rote add"):
+            with self._w.locked("rote add"):
                 return [self._subscribing().add(source, paths)]
         names = [self._w.workspace.name(path, self._cwd) for path in paths]
-        with self._locked("rote add"):
-            return self._added(names, force=force)
-
-    def _added(self, names: list[str], *, force: bool = False) -> list[Added]:
-        return self._w.data.add(
-            names,
-            force=force,
-            repository=self._repository(),
-            tracked=lambda path: self._w.git.ls_files([path]),
-            taken=self._outs(),
-        )
+        with self._w.locked("rote add"):
+            return self._keeping().add(names, force=force)
 
     def update(self, *paths: str, dry_run: bool = False) -> list[Updated]:
         """Fetch what changed at the sources of data that was added from outside: all of it, or `paths`. A source that
@@ -144,7 +97,7 @@ class Project:
         With `dry_run` nothing is fetched. Of several paths one that fails is in the result, and the others go on.
         Raises Missing, SourceUnavailable, Unsaved, Changed, BadPath, StoreError.
         """
-        with self._locked("rote update"):
+        with self._w.locked("rote update"):
             return self._subscribing().update(paths, dry_run)
 
     def import_path(
@@ -158,15 +111,14 @@ class Project:
     ) -> Added:
         """Bring a path of another project (`rote.get` says which) to `to`, save and pin it; `update` follows it. Raises
         Missing, BadPath, SourceUnavailable, StoreError, Unsaved, UsageError."""
-        with self._locked("rote import"):
+        with self._w.locked("rote import"):
             return self._subscribing().of_repository(repo, path, rev, to, repo_store)
 
     def status(self) -> Status:
         """What changed since the data was added, and which stages would run."""
-        data = self._w.data.status()
-        if self._w.dvc:
-            data += self._w.dvc.pinning.status()
-        return Status(data=data, plan=self.plan() if self._w.pipeline.stages else None)
+        from rote.keeping import Status  # only calls about data need it
+
+        return Status(data=self._keeping().status(), plan=self.plan() if self._w.pipeline.stages else None)
 
     def checkout(self, *paths: str, rev: str | None = None, force: bool = False) -> list[tuple[str, Brought]]:
         """Bring data (all, or `paths`) to what its pointers say, at a revision if `rev` is given.
@@ -174,19 +126,8 @@ class Project:
         Raises Unsaved (a changed file that is saved nowhere, unless `force`), Missing, Corrupt, UsageError.
         """
         names = [self._w.workspace.name(path, self._cwd) for path in paths]
-        pointers = self._revisions().pointers(rev) if rev else None
-        dvc = self._w.dvc if not rev else None
-        with self._locked("rote checkout"):
-            theirs = [name for name in names if dvc and dvc.pinning.takes(name)]
-            ours = [name for name in names if name not in theirs]
-            brought = (
-                self._w.data.checkout(ours or None, pointers=pointers, force=force)
-                if ours or not names
-                else []
-            )
-            if dvc and (theirs or not names):
-                brought += dvc.pinning.checkout(theirs or None, force=force)
-            return brought
+        with self._w.locked("rote checkout"):
+            return self._keeping().checkout(names, rev=rev, force=force)
 
     def diff(
         self,
@@ -196,37 +137,20 @@ class Project:
         what: Iterable[Literal["data", "params", "metrics"]] = ("data", "params", "metrics"),
     ) -> Differences:
         """What differs between two revisions; None is the working tree."""
-        return self._revisions().differences(old, new, frozenset(what))
+        from rote.revisions import Revisions  # only this call needs it
+
+        return Revisions(self._w).differences(old, new, frozenset(what))
 
     def ls(self, path: str, *, rev: str | None = None) -> Iterator[Entry]:
         """The files at or below `path` in the snapshot that a pointer pins, with paths relative to the pointer's data.
 
         Raises Missing, Corrupt.
         """
-        ref, inner = self._pinned(path, rev)
-        record = self._w.snapshots.record(ref)
-        if not inner:
-            for entry in self._w.snapshots.entries(record):
-                yield replace(entry, path=self._base(path)) if ref.single else entry
-            return
-        found = False
-        for entry in self._w.snapshots.entries(record):
-            if entry.path == inner or entry.path.startswith(inner + "/"):
-                found = True
-                yield entry
-        if not found:
-            raise Missing(
-                f"there is nothing at {shown(path)}",
-                next=f"rote ls {self._data_of(path, inner)} lists what there is",
-            )
+        return self._looking().entries(path, rev)
 
     def cat(self, path: str, *, rev: str | None = None) -> Iterator[bytes]:
         """The content of one file of a snapshot, verified, piece by piece. Raises Missing, Corrupt."""
-        ref, inner = self._pinned(path, rev)
-        record = self._w.snapshots.record(ref)
-        if not inner and not ref.single:
-            raise UsageError(f"{shown(path)} is a folder", next=f"rote ls {path}")
-        return self._w.snapshots.read(record, inner or FILE)
+        return self._looking().content(path, rev)
 
     def dataset(
         self,
@@ -241,14 +165,7 @@ class Project:
 
         `match` chooses by pattern (`*.png`); about `memory` bytes are held at most. Raises Missing, BadPath.
         """
-        from rote.reaching import Reaching, Source  # only this call needs it
-        from rote.samples import Samples  # the same
-
-        source = Source(self._w.root, self._w.asked, self._cwd, self._w)
-        ref, below = Reaching(source).path(path, rev, self._cwd)
-        return Samples(
-            source, ref, below="" if ref.single else below, match=match, memory=memory, threads=threads
-        )
+        return self._looking().samples(path, rev, match=match, memory=memory, threads=threads)
 
     def import_dvc(self, *, dry_run: bool = False, remove: bool = False) -> Imported:
         """Take over what DVC has here: rote.yaml from dvc.yaml, pointers from `.dvc` files, results from dvc.lock.
@@ -258,8 +175,8 @@ class Project:
         """
         from rote.importing import Importing  # only this call needs it
 
-        with self._locked("rote import dvc"):
-            return Importing(self._w, self._added).dvc(dry_run=dry_run, remove=remove)
+        with self._w.locked("rote import dvc"):
+            return Importing(self._w, self._keeping().add).dvc(dry_run=dry_run, remove=remove)
 
     # pipeline
 
@@ -323,33 +240,12 @@ class Project:
         Returns as soon as the run is in the store. Raises what `run` raises before that; Locked if another run is at
         work in this tree.
         """
-        from rote.detaching import Order, start  # only this call needs it
+        from rote.launching import Launch, Launching  # the engine is loaded by what needs it
 
-        options: dict[str, object] = {"set": list(set), "deadline": self._deadline(deadline)}
-        if resumes:
-            if stages or force or keep_going or strict or cold or smoke or rev or tags:
-                raise UsageError("a run that goes on with another has its stages, options and tags")
-            resumes = self._w.runs.resolve(resumes)
-            options["jobs"] = jobs
-        else:
-            options |= {
-                "jobs": jobs or 1,
-                "force": force,
-                "keep_going": keep_going,
-                "strict": strict,
-                "cold": cold,
-                "smoke": smoke,
-                "rev": rev,
-            }
-            options |= {"tags": dict(tags or {}), "command": command}
-        if not smoke and not rev:
-            self._nobody_at_work()
-        output = os.path.join(self._w.own, "runs", f"detached-{self._w.clock.token(6)}.out")
-        order = Order(
-            root=self._w.root, cwd=self._cwd, store=self._w.asked, output=output, resumes=resumes,
-            stages=list(stages), options=options,
-        )  # fmt: skip
-        return start(order, os.environ)
+        return Launching(self._w, self._cwd).start(Launch(
+            stages=stages, overrides=set, jobs=jobs or 1, force=force, keep_going=keep_going, strict=strict, cold=cold,
+            smoke=smoke, rev=rev or "", tags=tags or {}, deadline=deadline, command=command,
+        ), resumes, jobs)  # fmt: skip
 
     def resume(
         self,
@@ -396,7 +292,7 @@ class Project:
         no hit."""
         from rote.auditing import Auditing  # only this call needs it
 
-        with self._locked("rote audit"):
+        with self._w.locked("rote audit"):
             return Auditing(self._w).audit([self._target(s) for s in stages], sample=sample)
 
     # runs
@@ -468,109 +364,12 @@ class Project:
 
     # store
 
-    def copy(
-        self, *what: str, source: str | None = None, target: str | None = None, where: str | None = None
-    ) -> Copied:
-        """Copy what a store has to another, only what is missing there: everything, or `what` (`data`, `runs`,
-        `results`, `models`, `models/NAME`, data paths), of the runs those for which `where` holds.
+    @property
+    def store(self) -> Store:
+        """The project's store: what is in it, whether it is sound, what may go."""
+        from rote.store import Store  # only calls about the store need it
 
-        A store that is not named is the project's own; if neither is, `source` is `.rote/store`. What the target has
-        otherwise is left alone, and named in what is returned. Raises UsageError, Missing, StoreError.
-        """
-        from rote.exchanging import Exchanging  # only this call needs it
-
-        return Exchanging(self._w, self._cwd).copy(what, source, target, where)
-
-    def store_probe(self) -> Probed:
-        """What the store honours when two clients use it at once, tried now. Raises StoreUnavailable."""
-        return self._w.guarantees.probe(self._w.settings.store.value)
-
-    def store_stats(self, *, quick: bool = False) -> StoreFigures:
-        """Objects and bytes in the store by kind, what dedup and compression saved, what each data path, model, run and
-        stage takes, and what gc would free. `quick` reads no pack."""
-        from rote.stats import StoreStats  # only this call needs it
-
-        return StoreStats(self._w.store, self._w.pinned).stats(self._w.progress, quick=quick)
-
-    def store_check(
-        self,
-        *,
-        read_data: bool = False,
-        sample: float | None = None,
-        repair: bool = False,
-        source: str | None = None,
-    ) -> CheckReport:
-        """Whether everything that is needed is there and sound; with `read_data` every byte is read and verified, with
-        `sample` that of a share of the packs (0 to 1; others every day).
-
-        With `repair`, what is damaged is restored first from what is sound in the store, in the store `source`, or in
-        the working tree; the report is of what is left. Raises UsageError, Missing, StoreError.
-        """
-        from rote.exchanging import Exchanging  # only this call needs it
-
-        return Exchanging(self._w, self._cwd).check(read_data, sample, repair, source)
-
-    def gc(
-        self,
-        *,
-        delete: bool = False,
-        keep_last: int | None = None,
-        keep_days: float | None = None,
-        keep_tagged: bool = False,
-        unpinned_data: bool = False,
-        forget_repositories: Iterable[str] = (),
-        forget_versions: Iterable[str] = (),
-        grace_hours: float = 72.0,
-        repack: bool = True,
-    ) -> GcReport:
-        """What is garbage, and what the rules let go; with `delete` it goes. See docs/guide.md.
-
-        Without rules no root goes, only what nothing needs. Raises Refused (a version that an alias names; a shallow
-        clone), Locked (another collection took over), Corrupt (a root cannot be read: nothing is deleted), UsageError.
-        """
-        from rote.registry import version_key  # only this call needs it
-        from rote.retention import Rules  # as above
-        from rote.versions import named  # as above
-
-        if (keep_last is not None and keep_last < 0) or (keep_days or 0) < 0 or grace_hours < 0:
-            raise UsageError("a number of runs, days or hours is 0 or more")
-        if unpinned_data and self._w.git.shallow:
-            raise Refused(
-                "this clone holds only a part of the history, so which data a commit pins is not known",
-                where=str(self.root),
-                safe="nothing was deleted",
-                next="git fetch --unshallow, then do the same again",
-            )
-        rules = Rules(
-            keep_last=keep_last,
-            keep_days=keep_days,
-            keep_tagged=keep_tagged,
-            unpinned_data=unpinned_data,
-            forget_repositories=frozenset(forget_repositories),
-            forget_versions=frozenset(version_key(*named(name)) for name in forget_versions),
-            repository=self._repository(),
-            grace=grace_hours * 3600,
-        )
-        if not delete:
-            return self._w.garbage.report(rules)
-        with self._locked("rote gc"):
-            report = self._w.garbage.collect(rules, repack=repack)
-            self._w.catalogue.sync(full=True)
-        return report
-
-    def gc_undo(self) -> list[Going]:
-        """Bring back the runs, results, data and versions that the last collection removed; what came back."""
-        with self._locked("rote gc --undo"):
-            back = self._w.garbage.undo()
-            self._w.catalogue.sync(full=True)
-        return back
-
-    def store_budget(self, *, plan: str | None = None, stored: bool = False) -> Budget:
-        """The month so far against the declared plan, or `plan`; `stored` asks the store how much it holds (a request a
-        thousand objects). Without it nothing is asked. Raises UsageError."""
-        from rote.spending import budget  # only this call needs it
-
-        return budget(self._w, plan=plan, stored=stored)
+        return Store(self._w, self._cwd)
 
     def usage(self) -> dict[str, Usage]:
         """What this project asked of each store so far, by its address: requests by kind, and bytes."""
@@ -588,86 +387,26 @@ class Project:
 
         return Controlling(self._w)
 
-    def _deadline(self, deadline: float | str | None) -> float | None:
-        """In how many seconds it is."""
-        from rote.config import deadlines  # only runs with a deadline need it
-
-        if deadline is None:
-            return None
-        return deadlines.seconds(str(deadline), self._w.clock.now())
-
-    def _nobody_at_work(self) -> None:
-        """Raise Locked if another process is at work in this tree."""
-        with self._locked("rote run --detach", wait=False):
-            pass
-
-    @contextmanager
-    def _locked(self, command: str, *, wait: bool = True) -> Iterator[None]:
-        with self._w.workspace.lock(command, wait=wait, say=self._w.progress.say):
-            yield
-
     def _subscribing(self) -> Subscribing:
         from rote.subscribing import Subscribing  # only data from outside needs it
 
-        return Subscribing(self._w, self._cwd, repository=self._repository, taken=self._outs())
+        return Subscribing(self._w, self._cwd)
 
-    def _revisions(self) -> Revisions:
-        from rote.revisions import Revisions  # only calls about revisions need it
+    def _keeping(self) -> Keeping:
+        from rote.keeping import Keeping  # only calls about data need it
 
-        return Revisions(self._w, self._newest_run)
+        return Keeping(self._w)
+
+    def _looking(self) -> Looking:
+        from rote.looking import Looking  # only calls that look into snapshots need it
+
+        return Looking(self._w, self._cwd)
 
     def _synced(self) -> Catalogue:
         self._w.catalogue.sync()
         return self._w.catalogue
 
-    def _newest_run(self, commit: str) -> Run | None:
-        """The newest run of a commit; one without uncommitted changes, if there is any."""
-        earnest = f"commit = '{commit}' and smoke = false"
-        for where in (f"{earnest} and dirty = false", earnest):
-            found = self.runs(where, columns=["id"], limit=1).rows
-            if found:
-                return self.show(str(found[0][0]))
-        return None
-
     def _target(self, text: str) -> str:
         from rote.launching import target  # as above
 
         return target(self._w, self._cwd, text)
-
-    def _pinned(self, path: str, rev: str | None) -> tuple[SnapshotRef, str]:
-        """The snapshot whose pointer pins `path` or a folder above it, and the path inside."""
-        name = self._w.workspace.name(path, self._cwd)
-        pointers = self._revisions().pointers(rev)
-        if name not in pointers:
-            name = name.removesuffix(SUFFIX)  # a shell completes to the pointer's own name
-        at = name
-        while at not in pointers:
-            at, slash, _ = at.rpartition("/")
-            if not slash:
-                raise self._no_pointer(name, list(pointers), rev)
-        return self._w.data.locate(at, pointers[at]), name[len(at) + 1 :]
-
-    def _base(self, path: str) -> str:
-        """The name of a single file that is data."""
-        return os.path.basename(self._w.workspace.name(path, self._cwd)).removesuffix(SUFFIX)
-
-    def _data_of(self, path: str, inner: str) -> str:
-        """The path as it was typed, without what lies inside the data."""
-        return os.path.normpath(path).removesuffix(inner).rstrip("/") or "."
-
-    def _no_pointer(self, name: str, known: list[str], rev: str | None) -> Missing:
-        when = f" at {shown(rev)}" if rev else ""
-        meant = nearest(name, known)
-        hint = f"did you mean {meant}?" if meant else f"rote add {name}"
-        return Missing(f"there is no pointer {shown(name + '.rote')}{when}", next=hint)
-
-    def _outs(self) -> dict[str, str]:
-        """Every out -> what it is, so that no data is added over it."""
-        return {
-            out.path: f"an out of the stage {stage.name}"
-            for stage in self._w.pipeline.stages.values()
-            for out in stage.outs
-        }
-
-    def _repository(self) -> str:
-        return self._w.git.origin() or str(self.root)

@@ -10,9 +10,9 @@ from rote import ids
 from rote.config.root import find
 from rote.errors import BadName, Missing, NotAProject, UsageError
 from rote.ids import nearest, shown
-from rote.pointer import Pointer
+from rote.pointer import SUFFIX, Pointer
 from rote.ports import ObjectStore, Silence
-from rote.revisions import Revisions
+from rote.revisions import pointers
 from rote.snapshot import SnapshotRef
 from rote.snapshots import NodeCache, Snapshots
 from rote.wiring import Wiring
@@ -119,24 +119,26 @@ class Reaching:
             _, ref, inner = self.address(path.removeprefix(SCHEME).rstrip("/"))
             return ref, inner
         name = self._w.workspace.name(path, cwd)
-        if rev is None:
-            here = self._here(name)
-            if here is None:
-                raise self._no_pointer(name, None)
-            return here[1], here[2]
-        return self.pinned(name, rev)
+        if rev is not None:
+            return self.pinned(name, rev)
+        # A shell completes to the pointer's own name.
+        here = self._here(name) or self._here(name.removesuffix(SUFFIX))
+        if here is None:
+            raise self._no_pointer(name, None)
+        return here[1], here[2]
 
     def pinned(self, name: str, rev: str) -> tuple[SnapshotRef, str]:
         """The snapshot whose pointer pins `name` or a folder above it at a revision, and the path inside."""
         if rev not in self._at_rev:
-            self._at_rev[rev] = Revisions(self._w, lambda commit: None).pointers(rev)
-        pointers = self._at_rev[rev]
-        at = name
-        while at not in pointers:
-            at, slash, _ = at.rpartition("/")
-            if not slash:
-                raise self._no_pointer(name, rev)
-        return self._locate(at, pointers[at]), name[len(at) + 1 :]
+            self._at_rev[rev] = pointers(self._w, rev)
+        known = self._at_rev[rev]
+        for whole in (name, name.removesuffix(SUFFIX)):
+            at = whole
+            while at:
+                if at in known:
+                    return self._locate(at, known[at]), whole[len(at) + 1 :]
+                at = at.rpartition("/")[0]
+        raise self._no_pointer(name, rev)
 
     def _here(self, text: str) -> tuple[str, SnapshotRef, str] | None:
         """By the nearest pointer of the working tree at or above a path: no walk, a look at each folder above."""
@@ -162,6 +164,7 @@ class Reaching:
         return self._found[key]
 
     def _no_pointer(self, name: str, rev: str | None) -> Missing:
+        name = name.removesuffix(SUFFIX)
         known = list(self._at_rev[rev]) if rev else self.data()
         when = f" at {shown(rev)}" if rev else ""
         meant = nearest(name, known)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from rote import diff, pointer
 from rote.config import params, reading
 from rote.data import HERE
-from rote.ids import shown
+from rote.ids import RunId, shown
 from rote.pipeline import Pipeline
 from rote.pointer import SUFFIX, Pointer
 from rote.run import Run
@@ -39,10 +39,8 @@ class Differences(msgspec.Struct, frozen=True, kw_only=True):
 class Revisions:
     """Reads a project as of a revision; None stands for the working tree."""
 
-    def __init__(self, wiring: Wiring, newest_run: Callable[[str], Run | None]) -> None:
-        """`newest_run` finds the newest run of a commit."""
+    def __init__(self, wiring: Wiring) -> None:
         self._w = wiring
-        self._newest_run = newest_run
 
     def pointers(self, rev: str | None) -> dict[str, Pointer]:
         """Data path -> pointer. Raises Missing, UsageError, ConfigError."""
@@ -76,6 +74,17 @@ class Revisions:
             params=_values(self.params(old), self.params(new)) if "params" in what else {},
             metrics=_values(self.metrics(old), self.metrics(new)) if "metrics" in what else {},
         )
+
+    def _newest_run(self, commit: str) -> Run | None:
+        """The newest run of a commit; one without uncommitted changes, if there is any."""
+        catalogue = self._w.catalogue
+        catalogue.sync()
+        earnest = f"commit = '{commit}' and smoke = false"
+        for where in (f"{earnest} and dirty = false", earnest):
+            found = catalogue.runs(where, columns=["id"], limit=1).rows
+            if found:
+                return self._w.runs.get(RunId(str(found[0][0])))
+        return None
 
     def _data(self, old: str | None, new: str | None) -> list[DataChange]:
         before, after = self.pointers(old), self.pointers(new)

@@ -16,7 +16,7 @@ LAST = 5
 
 
 def budget(wiring: Wiring, *, plan: str | None = None, stored: bool = False) -> Budget:
-    """See `Project.store_budget`."""
+    """See `Store.budget`."""
     limits, source = _limits(wiring, plan)
     url = wiring.settings.store.value
     now = wiring.clock.now()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from rote.adding import Added
 from rote.errors import Missing, RoteError, Stopped, UsageError
@@ -17,15 +17,11 @@ from rote.wiring import Wiring
 
 
 class Subscribing:
-    """`cwd` is where paths begin that people type; `repository` and `taken` (path -> its other owner) as for adding."""
+    """`cwd` is where paths begin that people type."""
 
-    def __init__(
-        self, wiring: Wiring, cwd: str, *, repository: Callable[[], str], taken: Mapping[str, str]
-    ) -> None:
+    def __init__(self, wiring: Wiring, cwd: str) -> None:
         self._w = wiring
         self._cwd = cwd
-        self._repository = repository
-        self._taken = taken
         self._added: dict[str, Added] = {}
 
     def add(self, url: str, paths: Sequence[str]) -> Added:
@@ -38,7 +34,7 @@ class Subscribing:
                 "this address has no name at its end", where=source.url, next="rote add --from URL PATH"
             )
         path = self._w.workspace.name(paths[0] if paths else source.name, self._cwd)
-        self._w.data.refuse(path, tracked=self._tracked, taken=self._taken)
+        self._w.data.refuse(path, tracked=self._tracked, taken=self._w.pipeline.taken)
         self._following().take(source, path)
         return self._added[path]
 
@@ -107,9 +103,9 @@ class Subscribing:
     def _save(self, path: str, followed: Followed) -> None:
         self._added[path] = self._w.data.add(
             [path],
-            repository=self._repository(),
+            repository=self._w.project,
             tracked=self._tracked,
-            taken=self._taken,
+            taken=self._w.pipeline.taken,
             followed={path: followed},
         )[0]
 

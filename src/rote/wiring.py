@@ -18,6 +18,8 @@ from rote.pipeline import Pipeline
 from rote.ports import Abilities, Clock, ObjectStore, Progress
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from rote.catalogue import Catalogue
     from rote.checkpointing import Checkpointing
     from rote.checkpoints import CheckpointStore
@@ -255,6 +257,10 @@ class Wiring:
         from rote.worktree.workspace import Workspace  # on demand
 
         return Workspace(self.root, self.cache)
+
+    def locked(self, command: str) -> AbstractContextManager[None]:
+        """Hold the lock of the working tree for a command; whoever has it is waited for."""
+        return self.workspace.lock(command, wait=True, say=self.progress.say)
 
     @cached_property
     def data(self) -> Data:

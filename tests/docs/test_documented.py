@@ -13,6 +13,7 @@ import rote
 import rote.client
 from rote.cli import COMMANDS, rote_command
 from rote.models import Models
+from rote.store import Store
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -62,7 +63,7 @@ def test_no_section_describes_a_command_that_is_not_there() -> None:
 
 def public_names() -> list[tuple[str, object]]:
     found = [(f"rote.{name}", getattr(rote, name)) for name in rote.__all__]
-    for owner in (rote.Project, Models, rote.client.Model):
+    for owner in (rote.Project, Models, Store, rote.client.Model):
         for name, thing in vars(owner).items():
             if not name.startswith("_") and (callable(thing) or isinstance(thing, property | classmethod)):
                 found.append((f"{owner.__name__}.{name}", thing))

@@ -127,7 +127,7 @@ def test_a_clock_that_jumps(place: Place, tmp_path: Path) -> None:
     place.write("in.txt", "e\n")
     forced = jumping(place.root).run(force=True)
     assert msgspec.json.encode(forced.run)  # what a record says of times can be told
-    gone = jumping(place.root).gc(delete=True, keep_last=1, grace_hours=0)
+    gone = jumping(place.root).store.gc(delete=True, keep_last=1, grace_hours=0)
     assert gone.done
-    assert jumping(place.root).store_check(read_data=True).ok
+    assert jumping(place.root).store.check(read_data=True).ok
     assert [s.outcome for s in jumping(place.root).run().stages] == ["hit", "hit"]

@@ -48,7 +48,7 @@ def made(folder: Path, size: int = 0) -> Spoiled:
     for n in range(30):
         opened(root, 6 + n).models.promote(f"digits@1.0.{n % 2}", "prod", why="w" * 200)
     opened(root, 51)._w.transactions.begin().put_pack(digest("1" * 64), b"a write that was given up")
-    opened(root, 52).gc(delete=True, grace_hours=0)
+    opened(root, 52).store.gc(delete=True, grace_hours=0)
     chance = random.Random(0)
     if size:
         noise = {f"n{n}.bin": chance.randbytes(66_000) for n in range(size // 66_000)}

@@ -118,7 +118,7 @@ def twice(command: str, seed: int, played: Played, root: Path) -> None:
 def rest(root: Path, seed: int) -> dict[str, int]:
     """Bytes by kind after collections alone, of packs and snapshots; nothing else is left of them than what is needed."""
     for n in range(2):
-        opened(root, seed + n).gc(delete=True, grace_hours=0)
+        opened(root, seed + n).store.gc(delete=True, grace_hours=0)
     store = FolderStore(str(root / ".rote/store"))
     marker = Marker(store)
     needed = marker.needed(marker.look()).keys

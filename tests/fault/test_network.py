@@ -87,7 +87,7 @@ class World:
 
     def sound(self) -> None:
         """Every byte in the store is right, as somebody sees it who has never been here."""
-        report = self.opened().store_check(read_data=True)
+        report = self.opened().store.check(read_data=True)
         assert report.ok, report
 
 
@@ -135,7 +135,7 @@ def complete(world: World) -> None:
     assert len(project.runs(columns=["id"]).rows) == 1
     assert [v.version for v in project.models.versions("toy")] == ["1.0.0"]
     assert len(project.models.history("toy", "prod")) == 1
-    figures = project.store_stats()
+    figures = project.store.stats()
     assert figures.open_txns == 0
     world.sound()
 
@@ -291,10 +291,12 @@ def test_what_was_sent_before_the_network_went_away_is_not_sent_again(world: Wor
 def test_a_stale_listing_is_found_out_and_nothing_is_collected(world: World) -> None:
     """A store whose listings lack what was just written: the probe sees it, and gc deletes nothing."""
     everything(world, world.opened())
-    probed = world.during(lambda asked: Hide("probe/"), lambda project: project.store_probe())
+    probed = world.during(lambda asked: Hide("probe/"), lambda project: project.store.probe())
     assert not probed.abilities.lists  # type: ignore[attr-defined]  # what the work returned
     with pytest.raises(Refused):
-        world.during(lambda asked: Hide("/data/"), lambda project: project.gc(delete=True, grace_hours=0))
+        world.during(
+            lambda asked: Hide("/data/"), lambda project: project.store.gc(delete=True, grace_hours=0)
+        )
     assert not [a for a in world.proxy.log.served if a.method == "DELETE"]
     complete(world)
 
@@ -333,9 +335,9 @@ def test_what_is_counted_is_what_went_over_the_wire(world: World) -> None:
             (world.root / f"data/n/{n}").unlink()
         project.checkout(force=True)
         passed(project)
-        project.store_check(read_data=True)
+        project.store.check(read_data=True)
         passed(project)
-        project.gc(delete=True, grace_hours=0)
+        project.store.gc(delete=True, grace_hours=0)
         passed(project)
 
     world.during(None, add)

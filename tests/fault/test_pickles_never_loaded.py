@@ -71,8 +71,8 @@ def test_nothing_loads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert [bytes(sample.read()) if hasattr(sample, "read") else sample for sample in project.dataset("data")]
     model = rote.client.Model(str(root / ".rote/store"), "net", cache=tmp_path / "app")
     assert (model.path() / "model.pkl").read_bytes() == evil
-    assert project.store_check(read_data=True).ok
-    project.gc(delete=True, grace_hours=0)
+    assert project.store.check(read_data=True).ok
+    project.store.gc(delete=True, grace_hours=0)
     assert not told.exists()
     pickle.loads(evil)
     assert told.exists(), "the pickle would have told"

@@ -65,10 +65,10 @@ def test_the_stores_are_as_they_were_written() -> None:
 
 
 def test_it_is_sound(old: Old) -> None:
-    report = old.rote.store_check(read_data=True)
+    report = old.rote.store.check(read_data=True)
     assert report.ok, report.damages
     assert report.roots >= 10
-    assert old.rote.store_stats()
+    assert old.rote.store.stats()
 
 
 def test_checkout_brings_every_file(old: Old) -> None:
@@ -133,7 +133,7 @@ def test_the_work_goes_on(old: Old) -> None:
     assert old.rote.models.promote("digits@1.1.1", "prod").seq == len(old.expected["moves"]["prod"]) + 1
     now = in_force(FolderStore(str(old.root / ".rote/store")))
     assert before.items() <= now.items()
-    assert old.rote.store_check(read_data=True).ok
+    assert old.rote.store.check(read_data=True).ok
 
 
 def test_the_second_reader_reads_every_snapshot(old: Old) -> None:

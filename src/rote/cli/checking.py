@@ -21,7 +21,7 @@ def check_command(
 ) -> None:
     """Check that everything that is needed is there and sound."""
     opened = project(ctx)
-    report = opened.store_check(read_data=read_data, sample=_share(sample), repair=repair, source=source)
+    report = opened.store.check(read_data=read_data, sample=_share(sample), repair=repair, source=source)
     if json_:
         as_json(report)
     else:

@@ -54,14 +54,14 @@ def gc_command(
         raise UsageError("--undo goes with no other option", next="rote gc --undo")
     here = project(ctx)
     if undo:
-        back = here.gc_undo()
+        back = here.store.gc_undo()
         if json_:
             as_json(back)
         else:
             _roots("back", back)
             click.echo("nothing lay in the trash" if not back else f"{count(len(back), 'root')} came back")
         return
-    report = here.gc(
+    report = here.store.gc(
         delete=yes, keep_last=keep_last, keep_days=keep_days, keep_tagged=keep_tagged, unpinned_data=unpinned_data,
         forget_repositories=forget_repository, forget_versions=forget_version, grace_hours=grace,
         repack=not no_repack,

@@ -34,7 +34,7 @@ def copy_command(
 
     WHAT is everything (the default), data, runs, results, models, models/NAME, or a data path.
     """
-    copied = project(ctx).copy(*what, source=source, target=target, where=where)
+    copied = project(ctx).store.copy(*what, source=source, target=target, where=where)
     if json_:
         as_json(copied)
     else:

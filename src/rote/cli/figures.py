@@ -17,7 +17,7 @@ _SHOWN = 12
 @click.pass_context
 def stats_command(ctx: click.Context, quick: bool, json_: bool) -> None:
     """Say what the store holds, what dedup and compression saved, and what takes the space."""
-    found = project(ctx).store_stats(quick=quick)
+    found = project(ctx).store.stats(quick=quick)
     if json_:
         as_json(found)
         return

@@ -44,7 +44,7 @@ def show_usage(used: Mapping[str, Usage]) -> None:
 @click.pass_context
 def budget_command(ctx: click.Context, plan: str | None, stored: bool, json_: bool) -> None:
     """Show the month so far against a plan, and what the next run will use."""
-    found = project(ctx).store_budget(plan=plan, stored=stored)
+    found = project(ctx).store.budget(plan=plan, stored=stored)
     if json_:
         as_json(found)
         return

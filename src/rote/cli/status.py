@@ -8,7 +8,7 @@ from rote.cli.changes import lines_of
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count
 from rote.data import DataStatus
-from rote.project import Status
+from rote.keeping import Status
 
 _TOLD = {
     "behind": "the pointer has moved on; `rote checkout` brings it",

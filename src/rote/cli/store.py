@@ -27,7 +27,7 @@ store_command.add_command(stats_command)
 @click.pass_context
 def probe_command(ctx: click.Context, json_: bool) -> None:
     """Try with two clients what the store really guarantees."""
-    probed = project(ctx).store_probe()
+    probed = project(ctx).store.probe()
     if json_:
         as_json(probed)
     else:

@@ -27,6 +27,14 @@ class Setting(msgspec.Struct, frozen=True):
     at: At | None = None
 
 
+class SettingShown(msgspec.Struct, frozen=True):
+    """A setting as `rote config` shows it."""
+
+    key: str
+    value: str
+    source: str
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings. `cache` is the folder of the read cache, `cache_size` its limit in bytes (0: no cache); `budget`
     the plan that was declared, `account` the folder in which the requests of a month are counted."""
@@ -37,6 +45,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     budget: Limits | None
     budget_source: str
     account: str
+
+    def shown(self) -> list[SettingShown]:
+        """Each setting with its value and where it came from."""
+        store, cache = self.store, self.cache
+        source = str(store.at) if store.at and store.at.line else store.source
+        size = f"{cache.value} ({self.cache_size} bytes)" if self.cache_size else "off"
+        return [SettingShown("store", store.value, source), SettingShown("cache", size, cache.source)]
 
 
 def read(

@@ -293,7 +293,7 @@ class TestATree:
         assert files(project.root / "data") == files(outside)
         assert project.update()[0].state == "unchanged"
         assert project.status().clean
-        assert project.store_check(read_data=True).ok
+        assert project.store.check(read_data=True).ok
 
     def test_another_clone_follows_it_too(self, project: Project, outside: Path, tmp_path: Path) -> None:
         """What it has not checked out is brought, and only the change is fetched."""
