@@ -14,7 +14,8 @@ from rote.publication import MANIFEST
 from rote.releasetags import parse
 from rote.targets.bucket import channel_key
 from rote.targets.hub import HubHost, host
-from rote.testing.host_contract import MODEL, TAG, HostContract, found, manifest, publish, sending, whole
+from rote.testing.host_contract import HostContract
+from rote.testing.host_contract.parts import MODEL, TAG, found, manifest, publish, sending, whole
 from servers.forge import Answer, Request
 from servers.hub import TOKEN, Hub
 

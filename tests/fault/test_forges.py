@@ -44,7 +44,7 @@ from rote.landing.loose import gathered
 from rote.landing.shelf import FolderShelf
 from rote.loose import LooseFile
 from rote.testing.clock import START, StillClock
-from rote.testing.host_contract import sending
+from rote.testing.host_contract.parts import sending
 from servers.forge import Answer, Request, told
 from servers.github import GitHub
 from servers.gitlab import GitLab

@@ -35,7 +35,7 @@ from rote.stores.memory import MemoryStore
 from rote.targets.bucket import BucketHost
 from rote.targets.memory import MemoryHost
 from rote.testing.faults import CountingStore, Crashed, Fault, FaultyStore, at, on
-from rote.testing.host_contract import found, sending, whole
+from rote.testing.host_contract.parts import found, sending, whole
 from rote.verdict import GateVerdict
 from rote.version import DataUsed, VersionFile
 
