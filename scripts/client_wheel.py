@@ -41,6 +41,7 @@ dependencies = ["blake3>=1.0.4", "msgspec>=0.19"]
 [project.optional-dependencies]
 bucket = ["obstore>=0.12"]
 hub = ["huggingface_hub>=1.0"]
+sigstore = ["sigstore>=4"]
 store = ["obstore>=0.12", "zstandard>=0.23"]
 
 [tool.hatch.build.targets.wheel]

@@ -99,14 +99,25 @@ def get(
     return got(repo, paths, rev=rev, to=to, store=store, force=force, progress=progress)
 
 
-def verify(path: str, *, store: str | None = None, read_data: bool = False) -> Verified:
+def verify(
+    path: str,
+    *,
+    store: str | None = None,
+    read_data: bool = False,
+    identity: str = "",
+    issuer: str = "",
+    trust: str = "",
+) -> Verified:
     """Whether a folder in which a version of a model lies (fetched, published, an application's cache) is as it was
     released; inside of a project whose store knows the version, the whole chain back to its data. See
-    `Project.models.verify`. Raises UsageError, Corrupt."""
+    `Project.models.verify`. With `identity` and its `issuer` a published folder must be signed by that, as Sigstore
+    says, whose trust root is in the file `trust` (default: the public one). Raises UsageError, Corrupt, MissingExtra.
+    """
     # loaded on demand, so that `import rote` stays light
+    from rote.signatory import named
     from rote.verification import verify as verified
 
-    return verified(path, store=store, read_data=read_data)
+    return verified(path, store=store, read_data=read_data, signatory=named(identity, issuer, trust))
 
 
 def schema() -> dict[str, Any]:

@@ -31,6 +31,22 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Not there if nobody said."""
 
 
+class SignedBy(msgspec.Struct, frozen=True):
+    """By whom a version's files were found signed: an identity, who vouches for it, and the BLAKE3 digest of the trust
+    root's file (empty: that of the public Sigstore)."""
+
+    name: str
+    issuer: str
+    trust: str = ""
+
+
+class Signed(msgspec.Struct, frozen=True, kw_only=True):
+    """The file `signed` beside the manifest in an application's cache: all by whom the files were found signed."""
+
+    format: int = 1
+    by: list[SignedBy]
+
+
 class CurrentVersion(msgspec.Struct, frozen=True, kw_only=True):
     """The file `current` of an application's cache. `folder` and `previous` are names below `versions/`."""
 

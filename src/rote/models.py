@@ -294,15 +294,21 @@ class Models:
 
         return Carding(self._w).card(model_version)
 
-    def verify(self, what: str, *, read_data: bool = False) -> Verified:
+    def verify(
+        self, what: str, *, read_data: bool = False, identity: str = "", issuer: str = "", trust: str = ""
+    ) -> Verified:
         """Walk from `MODEL@VERSION` (or `MODEL@ALIAS`, or a folder in which a version lies) back to its data, up to the
         first broken link; with `read_data` every byte of the data is read. A broken link is in what is returned.
+        With `identity` and its `issuer` the files of a published folder must be signed by that, as Sigstore says, whose
+        trust root is in the file `trust` (default: the public one).
 
-        Raises Missing, BadName, UsageError, Corrupt.
+        Raises Missing, BadName, UsageError, Corrupt, StoreUnavailable, MissingExtra.
         """
-        from rote.verification import Verification  # only this call needs it
+        from rote.signatory import named  # only this call needs it
+        from rote.verification import Verification  # the same
 
-        return Verification(self._w, self._cwd).named(what, read_data=read_data)
+        signatory = named(identity, issuer, trust)
+        return Verification(self._w, self._cwd).named(what, read_data=read_data, signatory=signatory)
 
     def _described(self, model: str) -> Model:
         """What rote.yaml says of a model."""

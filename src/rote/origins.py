@@ -9,17 +9,19 @@ from contextlib import contextmanager
 from rote import manifests, plainly, releasetags, targetnames
 from rote.channel import Channel
 from rote.clock import SystemClock
-from rote.errors import Corrupt, Missing, MissingExtra, NotFound
+from rote.errors import Corrupt, Missing, MissingExtra, NotFound, Untrusted
 from rote.hosting import HostedRelease, ReleaseHost, Told
 from rote.ids import shown
 from rote.plainly import Brought
 from rote.ports import Landing, ObjectStore, Progress
-from rote.publication import MANIFEST, ManifestRef, PublishedAsset, PublishedManifest
+from rote.publication import MANIFEST, SIGNATURE, ManifestRef, PublishedAsset, PublishedManifest
 from rote.snapshot import SnapshotRef
+from rote.statements import MAX_BUNDLE
 from rote.stores import address as stores
 from rote.stores.retry import Patience, RetryingStore
 from rote.targets.bucket import BucketHost
 from rote.version import Version
+from rote.vouching import Vouching
 
 PATIENCE = Patience(deadline=10.0)
 """How long an application asks a place that is busy or away."""
@@ -91,7 +93,7 @@ class Origin:
         """The manifest of a published version, verified. Raises Missing, Corrupt."""
         tag = releasetags.of_version(model, version)
         try:
-            data = self._manifest(tag, ref)
+            data = self._small(tag, MANIFEST, ref.size if ref else None, manifests.MAX_BYTES)
         except NotFound as e:
             raise Missing(f"{model}@{version} is not published here, or no longer", where=self.url) from e
         where = f"{self.url}: {tag}/{MANIFEST}"
@@ -107,6 +109,24 @@ class Origin:
             raise _not_it("its files are not those that the channel document names", where)
         return found
 
+    def hold_against(self, vouching: Vouching, name: str, manifest: PublishedManifest | None) -> None:
+        """Raise Untrusted unless the version called `name`, which has this manifest, is signed by the signatory;
+        `manifest` is None in a store, where nobody signs so. Raises Corrupt, StoreUnavailable as well."""
+        if manifest is None:
+            raise Untrusted(
+                f"this is a store, where nobody signs by an identity, and {name} is to be signed by "
+                f"{vouching.signatory}",
+                where=self.url,
+                safe="nothing was installed",
+                next="give the address of a place where the model is published",
+            )
+        tag = releasetags.of_version(manifest.model, manifest.version)
+        try:
+            bundle = self._small(tag, SIGNATURE, None, MAX_BUNDLE)
+        except NotFound:
+            bundle = None
+        vouching.check(bundle, name, manifest.files, self.url)
+
     def bring_plain(
         self, manifest: PublishedManifest, landing: Landing, progress: Progress | None = None
     ) -> Brought:
@@ -114,18 +134,19 @@ class Origin:
         release = self._release(releasetags.of_version(manifest.model, manifest.version))
         return plainly.bring(_Parts(self._host, self._store, release), manifest, landing, progress)
 
-    def _manifest(self, tag: str, ref: ManifestRef | None) -> bytes:
+    def _small(self, tag: str, name: str, size: int | None, most: int) -> bytes:
+        """An asset that says what others are, of `size` bytes if that is known. Raises NotFound."""
         if self._store is not None:
-            key = _key(tag, MANIFEST)
-            size = ref.size if ref else self._store.head(key).size
-            _check_size(size, self.url)
+            key = _key(tag, name)
+            size = self._store.head(key).size if size is None else size
+            _check_size(size, most, self.url)
             return self._store.get_range(key, 0, size)
         release = self._release(tag)
-        asset = release.asset(MANIFEST)
+        asset = release.asset(name)
         if asset is None:
-            raise NotFound(MANIFEST, where=self.url)
-        size = ref.size if ref else asset.size
-        _check_size(size, self.url)
+            raise NotFound(name, where=self.url)
+        size = asset.size if size is None else size
+        _check_size(size, most, self.url)
         return _joined(self._host.read(release, asset, 0, size), size)
 
     def _release(self, tag: str) -> HostedRelease:
@@ -244,6 +265,6 @@ def _not_it(why: str, where: str) -> Corrupt:
     )
 
 
-def _check_size(size: int, where: str) -> None:
-    if not 0 <= size <= manifests.MAX_BYTES:
-        raise Corrupt(f"a manifest of {size:,} bytes is larger than any is", where=where)
+def _check_size(size: int, most: int, where: str) -> None:
+    if not 0 <= size <= most:
+        raise Corrupt(f"a manifest or signature of {size:,} bytes is larger than any is", where=where)

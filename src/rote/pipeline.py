@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from rote.signatory import Signatory
+
 
 class At(msgspec.Struct, frozen=True):
     """Where something was written: a file relative to the project's root, a line counted from 1, and the key."""
@@ -207,6 +209,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """Path of the file (an out, or one that git tracks) that says what goes in and comes out; empty: the files do."""
     keys: tuple[str, ...] | None = None
     """The public keys that sign its channels, for applications to trust; empty: not signed any more. None: not said."""
+    identity: Signatory | None = None
+    """By whom the files of its published versions are signed."""
     expires: float | None = None
     """Seconds after which applications count what a channel says as stale."""
     stamp: bool = False

@@ -15,6 +15,9 @@ FILES = "rote-files.json"
 NOTES = "rote-notes.md"
 """The name of the notes for people in a bucket or folder; a forge has a place of its own for them."""
 
+SIGNATURE = "model.sig"
+"""The name of the signature by an identity at every target."""
+
 
 class PublishedAsset(msgspec.Struct, frozen=True):
     """One part of a file, as it lies at a target under `name`; `size` in bytes, `sha256` in hexadecimal."""

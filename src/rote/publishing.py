@@ -18,6 +18,7 @@ from rote.ports import Progress, Silence, Sink
 from rote.publication import (
     MANIFEST,
     NOTES,
+    SIGNATURE,
     ManifestRef,
     PublishedFile,
     PublishedManifest,
@@ -26,7 +27,9 @@ from rote.publication import (
 from rote.shipping import Sender, Source, checked, other_draft, whole
 from rote.snapshot import SnapshotRef
 from rote.snapshots import Snapshots
+from rote.statements import MAX_BUNDLE
 from rote.version import Version, VersionFile
+from rote.vouching import Vouching
 
 THREADS = 4
 """Files that are sent at once."""
@@ -86,7 +89,7 @@ def content_of(version: Version) -> Content:
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
     """A version at a target. `sent` files and `bytes` were sent by this call; `created` tells whether it made the
-    version there; `repaired` are files that had gone from there."""
+    version there; `repaired` are files that had gone from there; `signed` tells whether it put a signature there."""
 
     model: str
     version: str
@@ -97,15 +100,23 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     repaired: list[str]
     manifest: ManifestRef
+    signed: bool = False
 
 
 class Publishing:
     """Publishes versions at one target."""
 
     def __init__(
-        self, host: ReleaseHost, *, threads: int = THREADS, progress: Progress | None = None
+        self,
+        host: ReleaseHost,
+        *,
+        threads: int = THREADS,
+        progress: Progress | None = None,
+        vouching: Vouching | None = None,
     ) -> None:
+        """With `vouching` every version is signed by an identity, or was."""
         self._host = host
+        self._vouching = vouching
         self._threads = threads
         self._progress = progress or Silence()
 
@@ -122,7 +133,8 @@ class Publishing:
 
         `notes` are asked for when it is not. `commit` is what the tag is put on, at a forge that has it. `fresh` throws
         away what an attempt with other bytes left of a draft. Raises Refused for other bytes under this version,
-        Corrupt if what arrived is not what was sent, and what host and source raise.
+        Corrupt if what arrived is not what was sent, Untrusted for a signature by another than it should be, and what
+        host, source and notary raise.
         """
         there = self._host.find(content.tag)
         if there is None or there.draft:
@@ -160,6 +172,9 @@ class Publishing:
     # ---- a new one ---------------------------------------------------------------------------------------------
 
     def _new(self, content: Content, source: Source, release: HostedRelease, notes: str) -> Published:
+        signed = self._sign(
+            content, release
+        )  # before hours of sending: perhaps nobody vouches for who is here
         names = self._names(content.files)
         total = sum(file.size for file in content.files)
         self._progress.start(f"publishing {content.name}", total, "bytes")
@@ -187,12 +202,15 @@ class Publishing:
             return self._again(content, source, there)
         done = self._host.finish(release, notes=notes)
         return self._told(
-            content, done, manifests.ref_of(data), created=True, sent=sender.sent, size=sender.bytes
-        )
+            content, done, manifests.ref_of(data), created=True, sent=sender.sent, size=sender.bytes,
+            signed=signed,
+        )  # fmt: skip
 
     def _refuse_strangers(self, content: Content, release: HostedRelease, files: list[PublishedFile]) -> None:
         """What else lies in the draft is another's: none of it may come out under this version."""
         mine = {asset.name for file in files for asset in file.assets} | {MANIFEST, NOTES}
+        if self._vouching is not None:
+            mine.add(SIGNATURE)
         stranger = next((asset.name for asset in release.assets if asset.name not in mine), None)
         if stranger is not None:
             raise self._other_draft(content, stranger)
@@ -202,7 +220,7 @@ class Publishing:
 
     def _names(self, files: Sequence[VersionFile]) -> dict[str, list[str]]:
         """Path -> the names of its parts."""
-        names = manifests.Names([MANIFEST, NOTES])
+        names = manifests.Names([MANIFEST, NOTES, SIGNATURE])
         found = {}
         for file in files:
             name = names.take(self._host.asset_name(file.path))
@@ -231,9 +249,39 @@ class Publishing:
             )
             sender.run(source, missing.keys())
             sent, size = sender.sent, sender.bytes
+        signed = self._sign(content, there)
         return self._told(
-            content, there, manifests.ref_of(data), sent=sent, size=size, repaired=sorted(missing)
+            content,
+            there,
+            manifests.ref_of(data),
+            sent=sent,
+            size=size,
+            repaired=sorted(missing),
+            signed=signed,
         )
+
+    def _sign(self, content: Content, release: HostedRelease) -> bool:
+        """Sign what is not signed yet; whether that was done. What is there is looked at."""
+        if self._vouching is None:
+            return False
+        where = f"{self._host.url}: {content.tag}/{SIGNATURE}"
+        there = release.asset(SIGNATURE)
+        if there is None:
+            bundle = self._vouching.sign(content.name, content.files, where)
+            checked(self._host, release, whole(SIGNATURE, bundle))
+            return True
+        if there.size > MAX_BUNDLE:
+            raise Corrupt("this signature is larger than any is", where=where)
+        found = b"".join(self._host.read(release, there))
+        self._vouching.check(
+            found,
+            content.name,
+            content.files,
+            where,
+            safe="nothing was changed there",
+            next=f"delete {SIGNATURE} there, then publish again: it is signed anew",
+        )
+        return False
 
     def _missing(
         self, content: Content, there: HostedRelease, found: PublishedManifest
@@ -257,9 +305,10 @@ class Publishing:
 
     def _told(
         self, content: Content, release: HostedRelease, ref: ManifestRef, *, created: bool = False, sent: int = 0,
-        size: int = 0, repaired: Sequence[str] = (),
+        size: int = 0, repaired: Sequence[str] = (), signed: bool = False,
     ) -> Published:  # fmt: skip
         return Published(
             model=content.model, version=content.version, target=self._host.url, page=release.page, created=created,
             sent=sent, bytes=size, repaired=list(repaired), manifest=ref,
+            signed=signed,
         )  # fmt: skip

@@ -46,6 +46,8 @@ class At(msgspec.Struct, frozen=True, kw_only=True):
                 told.append(f"{name} at {self.target} had lost {', '.join(made.repaired[:5])}: sent again")
             else:
                 told.append(f"{name} was published already at {self.target}")
+            if made.signed:
+                told.append(f"{name} there is signed now")
         if self.channel is not None:
             word = "names" if self.channel.moved else "named already"
             told.append(f"{self.channel.alias} there {word} {self.channel.version} (move {self.channel.seq})")
@@ -197,10 +199,13 @@ class Targeting:
         )
 
     def _at(self, host: ReleaseHost, version: Version, alias: str | None, fresh: bool) -> At:
+        from rote import identities  # as above
         from rote.delivering import Delivering  # only who publishes needs it
         from rote.publishing import Publishing, Stored, content_of  # as above
 
-        publishing = Publishing(host, progress=self._w.progress)
+        described = self._w.pipeline.models.get(version.model)
+        vouching = identities.vouching(described.identity if described else None, self._w.root)
+        publishing = Publishing(host, progress=self._w.progress, vouching=vouching)
         done: dict[str, Published] = {}
 
         def publish(one: Version) -> Published:

@@ -8,14 +8,25 @@ from typing import Any
 
 import msgspec
 
-from rote import claims, links, manifests, stamping, versions
+from rote import claims, identities, links, manifests, stamping, versions
 from rote.config import params, reading
 from rote.config.root import find
-from rote.errors import BadPath, Corrupt, Missing, NotAProject, UsageError
+from rote.errors import (
+    BadPath,
+    Corrupt,
+    Missing,
+    MissingExtra,
+    NotAProject,
+    StoreUnavailable,
+    Untrusted,
+    UsageError,
+)
 from rote.ids import shown
 from rote.landing.found import FoundVersion, found
 from rote.links import Broken, Looking, Verified
 from rote.ports import Silence
+from rote.publication import SIGNATURE
+from rote.signatory import Signatory
 from rote.stamps import Unsound, edited, kind_of
 from rote.verifying import Verifying, walked
 from rote.verifying.made import digest, listed
@@ -34,12 +45,18 @@ class Verification:
         self._w = wiring
         self._cwd = cwd
 
-    def named(self, what: str, *, read_data: bool = False) -> Verified:
+    def named(self, what: str, *, read_data: bool = False, signatory: Signatory | None = None) -> Verified:
         """Verify `MODEL@VERSION` (or an alias), or the path of a folder. Whatever lies at a path goes before a name.
-        Raises Missing, UsageError, Corrupt, StoreError."""
+        With `signatory` the files of a published version must be signed by it. Raises Missing, UsageError, Corrupt,
+        StoreError, MissingExtra."""
         path = os.path.join(self._cwd, what)
-        if os.path.lexists(path):
-            return self._path(path, what, read_data)
+        if os.path.isdir(path) or (signatory is None and os.path.lexists(path)):
+            return self._path(path, what, read_data, signatory)
+        if signatory is not None:
+            raise UsageError(
+                f"who signed {shown(what, 200)} is said where it is published, and not here",
+                next="rote verify FOLDER of a published version, or rote fetch --from ADDRESS with the same --identity",
+            )
         if "@" not in what:
             raise UsageError(
                 f"there is no {shown(what, 200)} here, and it is no MODEL@VERSION",
@@ -48,7 +65,7 @@ class Verification:
         model, ref = versions.named(what)
         return self._verifying().version(self._wired().registry.get(model, ref), read_data=read_data)
 
-    def _path(self, path: str, what: str, read_data: bool) -> Verified:
+    def _path(self, path: str, what: str, read_data: bool, signatory: Signatory | None) -> Verified:
         if os.path.isfile(path) and kind_of(path):
             return self._file(path, what, read_data)
         there = found(path) if os.path.isdir(path) else None
@@ -60,18 +77,58 @@ class Verification:
             )
         version, why = self._record(there)
         name = f"{version.model}@{version.version}" if version else there.name
+        held = _here(there, self._signed(there, name, signatory))
         if version is None:
             looks = {n: _closed(why, claims.of(n, there.said)) for n in links.CHAIN[:-1]}
-            return walked(f"{what} ({name})", None, looks | {links.FILES: _here(there)})
+            return walked(f"{what} ({name})", None, looks | {links.FILES: held})
         chain = self._verifying().version(version, read_data=read_data)
         if chain.broken:
             return msgspec.structs.replace(chain, what=f"{what} ({name})")
-        here = walked(what, version, {links.FILES: _here(there)})
+        here = walked(what, version, {links.FILES: held})
         files = here.links[0]
         if files.state == links.OK:
             last = chain.links[-1]
             files = msgspec.structs.replace(last, told=[*files.told, *last.told])
         return msgspec.structs.replace(here, what=f"{what} ({name})", links=[*chain.links[:-1], files])
+
+    def _signed(
+        self, there: FoundVersion, name: str, signatory: Signatory | None
+    ) -> Callable[[Looking], None]:
+        """Who signed the files: whoever was asked for, or whom rote.yaml names; of a signature that nobody asks for
+        only that it is there."""
+        bundle = there.signature()
+        if signatory is not None and bundle is None and not there.published:
+            raise UsageError(
+                "who signed the files is said where they are published, and not here",
+                where=there.folder,
+                next="name a folder of `rote publish`, or rote fetch --from ADDRESS with the same --identity",
+            )
+        asked, base = signatory, self._cwd
+        if asked is None and bundle is not None and self._w is not None:
+            described = self._w.pipeline.models.get(there.model)
+            asked, base = (described.identity if described else None), self._w.root
+
+        def look(looking: Looking) -> None:
+            if asked is None:
+                if bundle is not None:
+                    looking.ok(
+                        f"{SIGNATURE} lies beside them; --identity NAME --issuer URL tells whose it is"
+                    )
+                return
+            try:
+                vouching = identities.vouching(asked, base)
+                assert vouching is not None, "somebody is asked for"
+                vouching.check(bundle, name, there.files, there.folder, safe="nothing was changed")
+            except Untrusted as e:
+                raise Broken(e.what, e.next or "") from e
+            except (MissingExtra, StoreUnavailable) as e:
+                if signatory is not None:
+                    raise
+                looking.open(f"who signed them: {e.what}")
+            else:
+                looking.ok(f"signed by {vouching.signatory}")
+
+        return look
 
     def _file(self, path: str, what: str, read_data: bool) -> Verified:
         """A single file, which says itself which version it is of."""
@@ -206,8 +263,8 @@ def _closed(why: str, said: Sequence[str] = ()) -> Callable[[Looking], None]:
     return look
 
 
-def _here(there: FoundVersion) -> Callable[[Looking], None]:
-    """Whether the files in a folder are those of its manifest."""
+def _here(there: FoundVersion, signed: Callable[[Looking], None]) -> Callable[[Looking], None]:
+    """Whether the files in a folder are those of its manifest, and signed by whom they should be."""
 
     def look(looking: Looking) -> None:
         try:
@@ -231,6 +288,7 @@ def _here(there: FoundVersion) -> Callable[[Looking], None]:
         looking.ok(f"{number:,} file{'' if number == 1 else 's'} here, {size:,} bytes, every one read")
         if left:
             looking.ok(f"not downloaded: {_few([file.path for file in left])}")
+        signed(looking)
         others = there.others()
         if others:
             looking.ok(f"not of the version: {_few(others)}")
@@ -243,15 +301,17 @@ def _few(names: Sequence[str]) -> str:
     return f"{', '.join(names[:_SHOWN])}{more}"
 
 
-def verify(what: str, *, store: str | None = None, read_data: bool = False) -> Verified:
+def verify(
+    what: str, *, store: str | None = None, read_data: bool = False, signatory: Signatory | None = None
+) -> Verified:
     """See `rote.verify`."""
     cwd = os.getcwd()
     try:
         root = find(".")
     except NotAProject:
-        return Verification(None, cwd).named(what, read_data=read_data)
+        return Verification(None, cwd).named(what, read_data=read_data, signatory=signatory)
     wiring = Wiring(root, store=store, progress=Silence(), cwd=cwd)
     try:
-        return Verification(wiring, cwd).named(what, read_data=read_data)
+        return Verification(wiring, cwd).named(what, read_data=read_data, signatory=signatory)
     finally:
         wiring.close("python")

@@ -8,11 +8,13 @@ import click
 
 from rote.channel import Channel
 from rote.cli.opening import progress, project
+from rote.cli.signatories import identity_options
 from rote.cli.tables import as_json, count, size, table, value
 from rote.errors import UsageError
 from rote.ids import shown
 from rote.releasenotes import verdict_figures
 from rote.releasing import GateRefused
+from rote.signatory import named
 from rote.verdict import GateVerdict
 
 if TYPE_CHECKING:
@@ -250,18 +252,31 @@ def rollback_command(
     metavar="KEY",
     help="With --from: a public key that must have signed the alias's channel.",
 )
+@identity_options
 @click.option("--json", "json_", is_flag=True, help="As JSON.")
 @click.pass_context
 def fetch_command(
-    ctx: click.Context, model_version: str, to: str, address: str | None, keys: tuple[str, ...], json_: bool
+    ctx: click.Context,
+    model_version: str,
+    to: str,
+    address: str | None,
+    keys: tuple[str, ...],
+    identity: str,
+    issuer: str,
+    trust: str,
+    json_: bool,
 ) -> None:
     """Bring the files of MODEL@VERSION (or an alias) into a folder, verified."""
-    if keys and not address:
-        raise UsageError("--key needs --from: in a project, the store is trusted")
+    asked = named(identity, issuer, trust)
+    if (keys or asked) and not address:
+        raise UsageError(
+            f"{'--key' if keys else '--identity'} needs --from: in a project, the store is trusted",
+            next=f"rote fetch {model_version} --from ADDRESS --to DIR …",
+        )
     if address:
         from rote.receiving import receive  # what speaks to other places is loaded only then
 
-        fetched = receive(address, model_version, to, keys=keys, progress=progress(ctx))
+        fetched = receive(address, model_version, to, keys=keys, signatory=asked, progress=progress(ctx))
     else:
         fetched = project(ctx).models.fetch(model_version, to)
     if json_:

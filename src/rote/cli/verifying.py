@@ -9,6 +9,7 @@ import click
 
 import rote
 from rote.cli.opening import project
+from rote.cli.signatories import identity_options
 from rote.cli.tables import as_json
 from rote.errors import NotAProject, RoteError
 from rote.links import BROKEN, Verified
@@ -18,16 +19,28 @@ from rote.links import BROKEN, Verified
 @click.argument("what", metavar="PATH|MODEL@VERSION")
 @click.option("--read-data", is_flag=True, help="Read every byte of the data, too.")
 @click.option("--strict", is_flag=True, help="Fail as well if a part of the chain cannot be looked at here.")
+@identity_options
 @click.option("--json", "json_", is_flag=True, help="As JSON.")
 @click.pass_context
-def verify_command(ctx: click.Context, what: str, read_data: bool, strict: bool, json_: bool) -> None:
+def verify_command(
+    ctx: click.Context,
+    what: str,
+    read_data: bool,
+    strict: bool,
+    identity: str,
+    issuer: str,
+    trust: str,
+    json_: bool,
+) -> None:
     """Walk from a version back to its data, and stop at the first broken link."""
     try:
         here = project(ctx)
     except NotAProject:
-        verified = rote.verify(what)
+        verified = rote.verify(what, read_data=read_data, identity=identity, issuer=issuer, trust=trust)
     else:
-        verified = here.models.verify(what, read_data=read_data)
+        verified = here.models.verify(
+            what, read_data=read_data, identity=identity, issuer=issuer, trust=trust
+        )
     if json_:
         as_json(verified)
     else:

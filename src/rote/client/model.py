@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rote.errors import Corrupt, RoteError, StoreUnavailable, UsageError
+from rote.signatory import named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rote.client.updating import Looked
     from rote.client.watching import Watch
-    from rote.landed import CurrentVersion
+    from rote.landed import CurrentVersion, SignedBy
     from rote.landing.proving import Check
     from rote.looks import Look
     from rote.origins import Origin
     from rote.ports import ObjectStore
+    from rote.vouching import Vouching
 
 # In-function imports below have one reason: an application imports this, and should start fast.
 
@@ -44,6 +46,9 @@ class Model:
         cache: str | os.PathLike[str] | None = None,
         *,
         keys: Sequence[str] = (),
+        identity: str = "",
+        issuer: str = "",
+        trust: str | os.PathLike[str] = "",
         check: Check | None = None,
         check_timeout: float = 60.0,
         failures: int = 3,
@@ -52,11 +57,14 @@ class Model:
         """`store_url` is where the model is: a folder's path, `s3://…`, `https://…`, `github:owner/repo`, … (or a store
         that is open); `cache` a folder for this model and alias alone (default: below the user's cache folder).
 
-        `keys`: public keys, one of which must have signed what is followed. `check`: a function at the top of a module,
-        or a command line, that is given the folder of a new version in a process of its own, at most `check_timeout`
-        seconds long, before it is put in use; False, an exception or another exit code than 0 keep it from being used.
-        After so many `failures` a version is left alone. `offline`, or the variable `ROTE_OFFLINE`: nothing is asked of
-        anybody, only what is here is served. Raises BadName, UsageError.
+        `keys`: public keys, one of which must have signed what is followed. `identity` and its `issuer`: by whom, as
+        Sigstore says, the files must be signed; `trust` is the file of another trust root than the public one.
+
+        `check`: a function at the top of a module, or a command line, that is given the folder of a new version in a
+        process of its own, at most `check_timeout` seconds long, before it is put in use; False, an exception or
+        another exit code than 0 keep it from being used. After so many `failures` a version is left alone. `offline`,
+        or the variable `ROTE_OFFLINE`: nothing is asked of anybody, only what is here is served. Raises BadName,
+        UsageError, MissingExtra.
         """
         from rote import channels  # light import, see above
         from rote.client.turns import Told  # as above
@@ -81,6 +89,7 @@ class Model:
         self._told = ""
         self._allowed = failures
         self._shared = Told(self._cache.folder, self._asked, time.time)
+        vouching, signed_by = _vouching(identity, issuer, os.fspath(trust))
         self._updater = Updater(
             self._cache,
             name,
@@ -88,6 +97,8 @@ class Model:
             origin=self._open,
             keys=keys,
             proof=Proof(check, check_timeout) if check is not None else None,
+            vouching=vouching,
+            signed_by=signed_by,
             allowed=failures,
             now=time.time,
         )
@@ -288,6 +299,9 @@ class Model:
         if damaged:
             _log.warning("%s@%s: the cache is damaged: %s", self.name, self.alias, ", ".join(damaged[:5]))
             return None
+        if not self._updater.is_signed(current.folder):
+            _log.info("%s@%s: who signed what is in the cache is looked at anew", self.name, self.alias)
+            return None
         return current
 
     def _open(self) -> Origin:
@@ -296,6 +310,17 @@ class Model:
 
             self._origin = origins.at(self._address, self._base)
         return self._origin
+
+
+def _vouching(identity: str, issuer: str, trust: str) -> tuple[Vouching | None, SignedBy | None]:
+    signatory = named(identity, issuer, os.path.abspath(trust) if trust else "")
+    if signatory is None:
+        return None, None
+    from rote import identities  # it needs an extra
+    from rote.landed import SignedBy  # light import, see above
+    from rote.signing.sigstore import trusted_by  # it needs an extra
+
+    return identities.vouching(signatory), SignedBy(identity, issuer, trusted_by(signatory))
 
 
 def _default_cache(store: str | ObjectStore, name: str, alias: str) -> str:

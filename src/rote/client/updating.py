@@ -13,13 +13,14 @@ from rote.accepting import Verdict
 from rote.channel import Channel
 from rote.channels import decoded, key
 from rote.errors import Corrupt, RoteError, Stale, Unfit
-from rote.landed import CurrentVersion, Seen, Trial
+from rote.landed import CurrentVersion, Seen, SignedBy, Trial
 from rote.landing.cache import Cache
 
 if TYPE_CHECKING:
     from rote.hosting import Told
     from rote.landing.proving import Proof
     from rote.origins import Origin
+    from rote.vouching import Vouching
 
 _log = logging.getLogger("rote.client")
 
@@ -43,11 +44,14 @@ class Updater:
         origin: Callable[[], Origin],
         keys: Sequence[str],
         proof: Proof | None,
+        vouching: Vouching | None = None,
+        signed_by: SignedBy | None = None,
         allowed: int,
         now: Callable[[], float],
     ) -> None:
         """`keys` are the public keys that the application was shipped with; a version that failed `allowed` times is
-        left alone."""
+        left alone. `vouching` holds each version against the signature of an identity, `signed_by` is what is kept
+        of that."""
         self._cache = cache
         self._name = name
         self._alias = alias
@@ -55,6 +59,8 @@ class Updater:
         self.shipped = trust.checked(keys)
         """The public keys that the application came with."""
         self._proof = proof
+        self._vouching = vouching
+        self._signed_by = signed_by
         self._allowed = allowed
         self._now = now
         self._where = key(name, alias)
@@ -75,6 +81,10 @@ class Updater:
         except RoteError:
             return None
         return seen, channel
+
+    def is_signed(self, folder: str) -> bool:
+        """Whether a version in the cache was found signed by the identity that is asked for, if one is."""
+        return self._signed_by is None or self._signed_by in self._cache.signed(folder)
 
     def is_stale(self) -> Stale | None:
         """Whether what was accepted last has expired, in words."""
@@ -245,6 +255,8 @@ class Updater:
         sound: CurrentVersion | None,
     ) -> Looked:
         folder = self._cache.sound(channel.snapshot.id)
+        if folder is None or not self.is_signed(folder):
+            self._look_who_signed(origin, channel)
         if folder is None:
             origin.bring(channel, self._cache)
             folder = self._cache.sound(channel.snapshot.id)
@@ -254,6 +266,8 @@ class Updater:
                 where=self._cache.folder,
                 next="check the disk",
             )
+        if self._signed_by is not None:
+            self._cache.sign(folder, self._signed_by)
         if self._proof is not None and (sound is None or sound.folder != folder):
             why = self._proof.why_not(self._cache.files(folder))
             if why is not None:
@@ -261,6 +275,15 @@ class Updater:
         new = self._following(channel, folder, current)
         self._cache.activate(new)
         return Looked(new)
+
+    def _look_who_signed(self, origin: Origin, channel: Channel) -> None:
+        """Before any file is brought: whether the identity that this application asks for has signed them."""
+        if self._vouching is None:
+            return
+        manifest = None
+        if channel.manifest:
+            manifest = origin.manifest(self._name, channel.version, channel.manifest, channel.snapshot)
+        origin.hold_against(self._vouching, f"{self._name}@{channel.version}", manifest)
 
     def _following(self, channel: Channel, folder: str, current: CurrentVersion | None) -> CurrentVersion:
         previous: str | None = None
@@ -322,6 +345,8 @@ class Updater:
         """The version before as the one in use, if it is still sound and did not fail as well."""
         folder = current.previous
         if folder is None or not isinstance(current.before, str) or self._cache.damage(folder):
+            return None
+        if not self.is_signed(folder):
             return None
         manifest = self._cache.manifest(folder)
         if manifest is None:

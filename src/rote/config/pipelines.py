@@ -9,7 +9,17 @@ from typing import Final
 import msgspec
 
 from rote import gatetext, graph, smoking
-from rote.config import budgeting, caching, carding, channeling, places, predicting, stagefiles, yamltext
+from rote.config import (
+    budgeting,
+    caching,
+    carding,
+    channeling,
+    identifying,
+    places,
+    predicting,
+    stagefiles,
+    yamltext,
+)
 from rote.config.nodes import Node
 from rote.config.refusal import refused
 from rote.config.section import Section
@@ -151,6 +161,7 @@ def _model(name: str, section: Section, gates: tuple[Gate, ...], found: dict[str
         desc=section.text("desc"),
         signature=_signature(section),
         keys=channeling.keys(section),
+        identity=identifying.read(section),
         expires=channeling.expires(section),
         stamp=section.flag("stamp"),
         licence=section.text("licence"),

@@ -236,6 +236,16 @@ _CARD: Final = {
     "properties": dict.fromkeys(CARD, _TEXTS),
     "additionalProperties": False,
 }
+_IDENTITY: Final = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "minLength": 1},
+        "issuer": {"type": "string", "pattern": "^https?://"},
+        "trust": {"type": "string", "minLength": 1},
+    },
+    "required": ["name", "issuer"],
+    "additionalProperties": False,
+}
 MODEL: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "files": (_TEXTS, "Files and folders that a version holds. Required."),
     "gates": (_GATES, "Conditions on metrics, besides those of the whole project."),
@@ -251,6 +261,7 @@ MODEL: Final[dict[str, tuple[dict[str, Any], str]]] = {
         },
         "Public keys that applications trust; every move of an alias is signed with one at least.",
     ),
+    "identity": (_IDENTITY, "By whom, as Sigstore says, the files of published versions are signed."),
     "expires": (_DURATION, "After how long, such as 30d, applications say that they heard nothing new."),
     "publish": (
         _TEXTS,

@@ -10,7 +10,7 @@ from typing import TypeVar
 from rote.encoding import with_check, without_check
 from rote.errors import StoreError
 from rote.ids import SnapshotId
-from rote.landed import CurrentVersion, Manifest, Seen
+from rote.landed import CurrentVersion, Manifest, Seen, Signed, SignedBy
 from rote.landing import disk, locks
 from rote.landing.incoming import IncomingVersion, Source, read_manifest
 
@@ -70,6 +70,18 @@ class Cache:
             f.path for f in manifest.files if disk.digest_of_file(os.path.join(files, f.path)) != f.digest
         ]
 
+    def signed(self, name: str) -> list[SignedBy]:
+        """By whom the files of a version were found signed. Raises CannotLand."""
+        found = _record(self._signed(name), Signed)
+        return found.by if found else []
+
+    def sign(self, name: str, by: SignedBy) -> None:
+        """Keep that the files of a version are signed so. The lock must be held. Raises CannotLand, StoreFull."""
+        known = self.signed(name)
+        if by not in known:
+            with disk.translated(self._signed(name)):
+                disk.write_whole(self._signed(name), with_check(Signed(by=[*known, by])))
+
     def sound(self, id: SnapshotId) -> str | None:
         """The name of a sound copy of this snapshot that is here, or None."""
         return next(
@@ -126,6 +138,9 @@ class Cache:
 
     def _manifest(self, name: str) -> str:
         return os.path.join(self._versions, name, "manifest")
+
+    def _signed(self, name: str) -> str:
+        return os.path.join(self._versions, name, "signed")
 
     def _sources(self) -> list[Source]:
         found = [(name, read_manifest(self._manifest(name))) for name in self._names()]

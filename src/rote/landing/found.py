@@ -17,7 +17,7 @@ from rote.landing.folder import MANIFEST as FETCHED
 from rote.landing.incoming import read_manifest
 from rote.landing.shelf import OWN, Brought, last_brought
 from rote.publication import MANIFEST as PUBLISHED
-from rote.publication import NOTES, PublishedFile, PublishedManifest
+from rote.publication import NOTES, SIGNATURE, PublishedFile, PublishedManifest
 from rote.version import VersionFile
 
 _MOST = 64 << 20
@@ -45,6 +45,27 @@ class FoundVersion(msgspec.Struct, frozen=True, kw_only=True):
         """How people call what lies there."""
         return f"{self.model}@{self.version}" if self.model else self.tag or f"snapshot {self.snapshot[:12]}"
 
+    @property
+    def published(self) -> bool:
+        """Whether this is where it was published, and not where somebody brought it."""
+        return os.path.isfile(os.path.join(self.folder, PUBLISHED))
+
+    def signature(self) -> bytes | None:
+        """The signature by an identity that was published beside the files, if there is one. Raises Corrupt."""
+        path = os.path.join(self.folder, SIGNATURE)
+        if SIGNATURE in {file.path for file in self.files}:
+            return None
+        try:
+            with open(path, "rb") as file:
+                data = file.read(_MOST + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as e:
+            raise Corrupt(f"the signature cannot be read: {e.strerror}", where=path) from e
+        if len(data) > _MOST:
+            raise Corrupt(f"the signature is larger than {_MOST >> 20} MiB", where=path)
+        return data
+
     def digest(self, file: VersionFile) -> Digest | None:
         """The digest of a file as it lies there, or of its parts joined; None if it is not there."""
         whole = disk.digest_of_file(os.path.join(self.folder, paths.check(file.path)))
@@ -69,7 +90,7 @@ class FoundVersion(msgspec.Struct, frozen=True, kw_only=True):
             folders[:] = [name for name in folders if name != OWN]
             below = os.path.relpath(folder, self.folder).replace(os.sep, "/")
             found += [name if below == "." else f"{below}/{name}" for name in names]
-        return sorted(set(found) - known - {PUBLISHED, NOTES, FETCHED})
+        return sorted(set(found) - known - {PUBLISHED, NOTES, FETCHED, SIGNATURE})
 
 
 def found(folder: str) -> FoundVersion | None:
