@@ -208,8 +208,8 @@ class Stagework:
 
     def _is(self, path: str, id: SnapshotId) -> bool:
         try:
-            return self._workspace.kind(path) is not None and self.data.identify(path).id == id
-        except BadPath:
+            return self.data.identify(path).id == id
+        except (BadPath, Missing):
             return False
 
     def unfit(self, stage: Stage, result: Result) -> str:

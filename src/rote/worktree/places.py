@@ -71,7 +71,6 @@ class Places:
 
     def probe(self) -> str:
         """A file that may be written to ask the file system for its time."""
-        os.makedirs(self.cache, exist_ok=True)
         return os.path.join(self.cache, f"time.{os.getpid()}")
 
     def staging(self, target: str) -> str:

@@ -83,6 +83,7 @@ def _moment(probe: str, device: int) -> int:
     """
     here = time.time_ns()
     try:
+        os.makedirs(os.path.dirname(probe), exist_ok=True)
         descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     except OSError:
         return here - _COARSE

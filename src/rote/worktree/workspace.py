@@ -48,7 +48,9 @@ class Workspace:
 
     def kind(self, path: str) -> str | None:
         """`file`, `folder` or None; links are followed, and one that leads nowhere is BadPath."""
-        full = self._places.full(path)
+        return self._kind(path, self._places.full(path))
+
+    def _kind(self, path: str, full: str) -> str | None:
         try:
             mode = os.stat(full).st_mode
         except (FileNotFoundError, NotADirectoryError):
@@ -67,7 +69,7 @@ class Workspace:
     def tree(self, path: str, *, fresh: bool = False) -> WorkTree:
         """What is at the path now. Raises Missing, BadPath."""
         full = self._places.full(path)
-        if self.kind(path) is None:
+        if self._kind(path, full) is None:
             raise Missing(f"there is no {shown(path, 200)}", where=self.root, next="see `rote status`")
         try:
             return WorkTree(
