@@ -57,11 +57,10 @@ def budget(
 def _former(wiring: Wiring, named: Version) -> Version | None:
     """The next lower version with other files, or None."""
     mine = versions.release(named.version)
-    for number in wiring.registry.numbers(named.model):
-        if number < mine:
-            found = wiring.registry.find(named.model, str(number))
-            if found is not None and found.snapshot.id != named.snapshot.id:
-                return found
+    while found := wiring.registry.highest(named.model, below=mine):
+        if found.snapshot.id != named.snapshot.id:
+            return found
+        mine = versions.release(found.version)
     return None
 
 

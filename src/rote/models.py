@@ -46,6 +46,10 @@ class Models:
         """The versions of a model, newest first. Raises Missing."""
         return self._w.registry.versions(model)
 
+    def aliases(self, model: str) -> dict[str, str]:
+        """Alias -> the version that it names, of every alias of a model. Raises BadName."""
+        return self._w.registry.aliases(model)
+
     def show(self, model_version: str) -> Version:
         """Everything that is known of `MODEL@VERSION` (or `MODEL@ALIAS`). Raises Missing, BadName, UsageError."""
         return self._w.registry.get(*law.named(model_version))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from rote import conditional, fence, ids, versions
+from rote import abreast, conditional, fence, ids, versions
 from rote.channel import AliasMove, Channel
 from rote.channels import Channels, Seal, Target
 from rote.encoding import without_check
@@ -73,11 +73,22 @@ class Registry:
         return [number for number, _ in self._in_force(model)]
 
     def _in_force(self, model: str) -> list[tuple[Semver, Version]]:
-        """Every version of a model, highest first; one GET each."""
+        """Every version of a model, highest first; one GET each, from a distant store side by side."""
+        listed = self._listed(model)
+        found = abreast.each(self._store, lambda number: self._find(model, str(number)), listed)
+        return [(number, version) for number, version in zip(listed, found, strict=True) if version]
+
+    def _listed(self, model: str) -> list[Semver]:
+        """The numbers of a model that are listed, highest first: a hint, for one may not be in force."""
         prefix = f"models/{ids.name(model, 'model name')}/versions/"
         listed = [self._number(key.removeprefix(prefix)) for key in self._roots.list(prefix)]
-        found = [(number, self._find(model, str(number))) for number in listed if number]
-        return sorted(((n, v) for n, v in found if v), key=lambda pair: pair[0], reverse=True)
+        return sorted((number for number in listed if number), reverse=True)
+
+    def highest(self, model: str, below: Semver | None = None) -> Version | None:
+        """The highest version of a model (that is lower than `below`), or None: one listing and a GET, however many
+        versions there are. Raises BadName."""
+        lower = (number for number in self._listed(model) if below is None or number < below)
+        return next((found for number in lower if (found := self._find(model, str(number)))), None)
 
     def _number(self, text: str) -> Semver | None:
         try:

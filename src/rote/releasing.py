@@ -189,15 +189,15 @@ class Releasing:
         number, bump, unstamped = wanted, None, self._identity(parts)
         signature = self._interfaces.of(model, run, parts) if self._interfaces else {}
         if number is None:
-            existing = self._registry.numbers(model.name)
-            highest = self._registry.find(model.name, str(existing[0])) if existing else None
+            highest = self._registry.highest(model.name)
             if highest and highest.made == unstamped:
                 raise _SameFiles(highest)
             if part == deriving.AUTO:
                 bump = self._derived(model, origin, parts, signature, highest)
                 part = bump.part if bump else "patch"
-            taken = [*existing, *self._registry.remarks.deleted(model.name)]
-            number = str(versions.following(taken, part))
+            last = versions.parse(highest.version) if highest else None
+            deleted = self._registry.remarks.deleted(model.name, above=last)
+            number = str(versions.following([*([last] if last else []), *deleted], part))
         listed, warnings = self._look_into(parts)
         stamped, more = (
             stamping.stamped(parts, self._snapshots, model.name, number)

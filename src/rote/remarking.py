@@ -49,9 +49,11 @@ class Remarking:
                 continue  # not written by a rote
         return found
 
-    def deleted(self, model: str) -> list[Semver]:
-        """The versions that were deleted, or were about to be: their numbers are not given again."""
-        return [number for number in self.versions(model) if self.of(model, str(number)).deleted]
+    def deleted(self, model: str, above: Semver | None = None) -> list[Semver]:
+        """The versions (with higher numbers than `above`) that were deleted, or were about to be: their numbers are not
+        given again. A listing, and a GET for each of which something was said."""
+        told = [number for number in self.versions(model) if above is None or number > above]
+        return [number for number in told if self.of(model, str(number)).deleted]
 
     def say(self, model: str, version: str, kind: str, *, key: str = "", text: str = "") -> Told:
         """Add an event; returns what the remarks come to then. Raises UsageError (a text too long or with control

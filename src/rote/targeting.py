@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rote import targetnames, versions
-from rote.errors import Missing, NotFound, Refused, RoteError, UsageError
+from rote.errors import NotFound, Refused, RoteError, UsageError
 from rote.hosting import ReleaseHost
 from rote.publication import ManifestRef
 from rote.publicread import PublicRead, merged, steps
@@ -246,12 +246,7 @@ class Targeting:
         from rote.releasenotes import notes  # only a new version needs them
 
         mine = versions.release(version.version)
-        lower = [n for n in self._w.registry.numbers(version.model) if n < mine]
-        try:
-            before = self._w.registry.get(version.model, str(lower[0])) if lower else None
-        except Missing:
-            before = None  # it was removed this moment
-        return notes(version, before)
+        return notes(version, self._w.registry.highest(version.model, below=mine))
 
 
 def _served(good: int, of: int) -> str:

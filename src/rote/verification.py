@@ -60,7 +60,7 @@ class Verification:
         if "@" not in what:
             raise UsageError(
                 f"there is no {shown(what, 200)} here, and it is no MODEL@VERSION",
-                next=f"rote verify {what}@1.0.0, or the folder of a version that was fetched or published",
+                next="rote verify MODEL@VERSION, or a folder in which a version lies; rote model list",
             )
         model, ref = versions.named(what)
         return self._verifying().version(self._wired().registry.get(model, ref), read_data=read_data)
@@ -77,7 +77,7 @@ class Verification:
             )
         version, why = self._record(there)
         name = f"{version.model}@{version.version}" if version else there.name
-        held = _here(there, self._signed(there, name, signatory))
+        held = _here(there, name, self._signed(there, name, signatory))
         if version is None:
             looks = {n: _closed(why, claims.of(n, there.said)) for n in links.CHAIN[:-1]}
             return walked(f"{what} ({name})", None, looks | {links.FILES: held})
@@ -263,8 +263,9 @@ def _closed(why: str, said: Sequence[str] = ()) -> Callable[[Looking], None]:
     return look
 
 
-def _here(there: FoundVersion, signed: Callable[[Looking], None]) -> Callable[[Looking], None]:
+def _here(there: FoundVersion, name: str, signed: Callable[[Looking], None]) -> Callable[[Looking], None]:
     """Whether the files in a folder are those of its manifest, and signed by whom they should be."""
+    again = f"rote fetch {name} --to DIR, or the download again, brings it as it was" if "@" in name else ""
 
     def look(looking: Looking) -> None:
         try:
@@ -280,9 +281,9 @@ def _here(there: FoundVersion, signed: Callable[[Looking], None]) -> Callable[[L
                 if there.brought is not None and file.path not in there.brought:
                     left.append(file)
                     continue
-                raise Broken(f"{file.path} is not there")
+                raise Broken(f"{file.path} is not there", again)
             if digest != file.digest:
-                raise Broken(f"{file.path} is not what it was when it was released")
+                raise Broken(f"{file.path} is not what it was when it was released", again)
         number = len(there.files) - len(left)
         size = sum(file.size for file in there.files) - sum(file.size for file in left)
         looking.ok(f"{number:,} file{'' if number == 1 else 's'} here, {size:,} bytes, every one read")

@@ -128,6 +128,14 @@ def following(existing: list[Semver], part: str) -> Semver:
     return max(existing).bumped(part) if existing else parse(FIRST)
 
 
+def _meant(model: str, version: str) -> str:
+    """How a version is named, for somebody who named only its model or only its number."""
+    if is_version(model):
+        return f"say MODEL@{model}"
+    one = model or "MODEL"
+    return f"say {one}@{version or '1.0.0'} or {one}@prod" + (f"; rote model list {model}" if model else "")
+
+
 def named(text: str) -> tuple[str, str]:
     """`MODEL@VERSION`, `MODEL@vVERSION` (as tags say it) or `MODEL@ALIAS` -> the model, and the version or alias.
 
@@ -137,7 +145,7 @@ def named(text: str) -> tuple[str, str]:
     if not at or not model or not version:
         raise UsageError(
             f"not MODEL@VERSION: {shown(text)}",
-            next=f"say {model or 'MODEL'}@1.0.0 or {model or 'MODEL'}@prod",
+            next=_meant(model, version),
         )
     return model, version[1:] if version[:1] == "v" and "." in version and is_version(
         version[1:]

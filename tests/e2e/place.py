@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -9,6 +11,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from rote import cli
 
 ROTE = [sys.executable, "-m", "rote"]
 
@@ -99,3 +103,16 @@ class Place:
     def files(self, folder: str = ".") -> dict[str, bytes]:
         top = self.root / folder
         return {p.relative_to(top).as_posix(): p.read_bytes() for p in sorted(top.rglob("*")) if p.is_file()}
+
+
+class Typed(Place):
+    """Commands go through the whole command line, but in this process: there are many of them."""
+
+    def rote(self, *args: str, code: int | None = 0, **_: Any) -> Told:
+        """As Place's, without an environment of its own."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.chdir(self.root), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            ended = cli.run(list(args))
+        told = Told(ended, out.getvalue(), err.getvalue())
+        assert code is None or told.code == code, f"rote {' '.join(args)}: {told}"
+        return told

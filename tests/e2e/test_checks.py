@@ -118,6 +118,10 @@ def test_what_cannot_be_asked_is_said_with_what_is_near(data: Place) -> None:
     )
     told = data.rote("run", code=1).out
     assert "it reads 'rote.yaml', and a check reads what it names alone" in told
+    data.write("data/semi.csv", "id;width\n1;2\n")
+    data.write("rote.yaml", "stages: {semi: {check: data/semi.csv, expect: [unique(id)]}}\n")
+    told = data.rote("run", code=1).out
+    assert "there are: id;width; if ';' stands between columns, write delimiter: ';' beside path" in told
 
 
 def test_a_command_checks_too(place: Place) -> None:

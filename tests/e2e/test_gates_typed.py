@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from place import Place
+from place import Place, Typed
 
 PIPELINE = f"""\
 stages:
@@ -60,7 +60,7 @@ def examples(count: int, boundary: float, step: int = 37) -> str:
 @pytest.fixture(scope="module")
 def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with one version, made once: each test takes a copy."""
-    place = Place(tmp_path_factory.mktemp("founded") / "project")
+    place = Typed(tmp_path_factory.mktemp("founded") / "project")
     place.git("init", "-q", "-b", "main", ".")
     place.rote("init")
     place.write("rote.yaml", PIPELINE)
@@ -79,7 +79,7 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(founded: Path, tmp_path: Path) -> Place:
     shutil.copytree(founded, tmp_path / "copy", symlinks=True)
-    return Place(tmp_path / "copy" / "project")
+    return Typed(tmp_path / "copy" / "project")
 
 
 def gates(place: Place, *texts: str) -> None:
@@ -307,7 +307,7 @@ def test_latency(project: Place) -> None:
     gates(project, "latency(p95) <= 23 ms")
     told = project.rote("release", "m", "--dry-run", "--json", code=1)
     (alone,) = told.json["verdicts"]
-    assert (alone["value"], alone["why"]) == (pytest.approx(0.02375), "0.02375 is above 0.023")
+    assert (alone["value"], alone["why"]) == (pytest.approx(0.02375), "23.75 ms is above 23 ms")
     assert "measuring" not in told.err
     project.write("evaluate.py", EVALUATE)
     changed(project, "0.25\n")

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-from typing import Any
 
 import pytest
-from place import Place, Told
-
-from rote import cli
+from place import Place, Typed
 
 PIPELINE = """\
 stages:
@@ -29,18 +24,6 @@ models:
 
 def interface(width: int) -> str:
     return json.dumps({"inputs": [{"name": "x", "type": "float32", "shape": [None, width]}], "outputs": []})
-
-
-class Typed(Place):
-    """Commands go through the whole command line, but in this process: there are many of them."""
-
-    def rote(self, *args: str, code: int | None = 0, **_: Any) -> Told:
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.chdir(self.root), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            ended = cli.run(list(args))
-        told = Told(ended, out.getvalue(), err.getvalue())
-        assert code is None or told.code == code, f"rote {' '.join(args)}: {told}"
-        return told
 
 
 @pytest.fixture
@@ -298,15 +281,20 @@ def test_remarks_deprecation_and_deletion_as_typed(lab: Place) -> None:
     told = lab.rote("model", "deprecate", "m@prod", "--why", "wrong", "--instead", "1.0.1").out
     assert "m@1.0.2 is deprecated: wrong" in told
     assert "prod names it still: rote promote m@1.0.1 prod" in told
+    assert "named by prod" in lab.rote("model", "show", "m@1.0.2").out
+    assert lab.rote("model", "show", "m@1.0.0", "--json").json["aliases"] == []
     lab.rote("model", "deprecate", "m@1.0.1", "--why", "too slow")
     back = lab.rote("rollback", "m")
     assert "passed over m@1.0.1: it is deprecated: too slow" in back.err
     assert "prod points at m@1.0.0 again" in back.out
+    assert lab.rote("model", "history", "m").out.splitlines()[1].endswith("back to move 1")
     assert (
         "rote promote m@1.0.1 staging, or rote model deprecate m@1.0.2 --undo"
         in lab.rote("promote", "m@1.0.2", "staging", code=1).err
     )
-    lab.rote("model", "deprecate", "m@1.0.2", "--undo")
+    undo = ("model", "deprecate", "m@1.0.2", "--undo")
+    assert lab.rote(*undo).out == "m@1.0.2 is not deprecated any more\n"
+    assert lab.rote(*undo).out == "m@1.0.2 is not deprecated\n"
     lab.rote("promote", "m@1.0.2", "staging")
     assert "prod names it" in lab.rote("model", "delete", "m@1.0.0", code=1).err
     assert "bring" in lab.rote("model", "delete", "m@1.0.1", "--why", "nobody uses it").out
@@ -317,3 +305,8 @@ def test_remarks_deprecation_and_deletion_as_typed(lab: Place) -> None:
         assert text in shown
     assert "a remark is one line" in lab.rote("model", "note", "m@1.0.0", "a\nb", code=None).err
     assert lab.rote("store", "check").code == 0
+    assert "say m@1.0.0 or m@prod; rote model list m" in lab.rote("model", "show", "m", code=2).err
+    assert "say MODEL@1.0.0" in lab.rote("model", "diff", "1.0.0", "1.0.1", code=2).err
+    card = lab.rote("model", "card", "m@1.0.0", "--to", "nowhere/README.md", code=2).err
+    assert "there is no folder 'nowhere'" in card
+    assert "mkdir -p nowhere" in card

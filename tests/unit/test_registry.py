@@ -16,8 +16,10 @@ from rote.roots import Roots
 from rote.snapshot import SnapshotRecord
 from rote.stores.memory import MemoryStore
 from rote.testing.clock import StillClock
+from rote.testing.faults import CountingStore
 from rote.transactions import Transactions
 from rote.version import Version
+from rote.versions import parse
 
 BY = "ada@lab"
 
@@ -60,6 +62,20 @@ def test_versions_come_highest_first(bench):
         "1.1.0",
         "1.0.0",
     ]
+
+
+def test_the_highest_version_costs_the_same_however_many_there_are(bench):
+    counted = CountingStore(bench.store)
+    registry = Registry(counted, Roots(counted), bench.clock, BY)
+    assert registry.highest("digits").version == "1.10.0-rc.1"
+    assert registry.highest("digits", below=parse("1.2.0")).version == "1.1.0"
+    assert registry.highest("digits", below=parse("1.0.0")) is None
+    bench.release(*(f"2.{n}.0" for n in range(40)))
+    counted.reset()
+    assert registry.highest("digits").version == "2.39.0"
+    assert dict(counted.requests) == {"list": 1, "get": 1}
+    assert Roots(bench.store).remove(version_key("digits", "2.39.0"))
+    assert registry.highest("digits").version == "2.38.0"
 
 
 def test_models_are_listed_with_newest_and_aliases(bench):

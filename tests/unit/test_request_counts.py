@@ -254,6 +254,16 @@ class TestModels:
         ]
         assert sum(cost.bytes.values()) < 15_000
 
+    def test_a_release_costs_the_same_however_many_there_were(self, ran: World) -> None:
+        ran.cost(lambda p: p.models.release("m"))
+        costs = []
+        for n in range(4):
+            lay(ran.root, {"in": f"{n}" * 1000})
+            ran.cost(lambda p: p.run())
+            costs.append(kinds(ran.cost(lambda p: p.models.release("m"))))
+        assert costs[0].count("get models") == 1  # the highest one
+        assert costs[0] == costs[1] == costs[2] == costs[3]
+
     def test_promote(self, ran: World) -> None:
         ran.cost(lambda p: p.models.release("m"))
         cost = ran.cost(lambda p: p.models.promote("m@1.0.0", "prod"))

@@ -353,7 +353,9 @@ def test_a_fetched_folder(root, tmp_path, monkeypatch):
     assert found.whole
     assert (found.model, found.version) == ("digits", "1.0.0")
     (tmp_path / "got/labels.txt").write_text("zero\ntwo\n")
-    assert_broken(verify(root, str(tmp_path / "got")), "files", "labels.txt is not what it was")
+    broken = verify(root, str(tmp_path / "got"))
+    assert_broken(broken, "files", "labels.txt is not what it was")
+    assert broken.next.startswith("rote fetch digits@1.0.0 --to DIR")
     (tmp_path / "got/labels.txt").unlink()
     assert_broken(verify(root, str(tmp_path / "got")), "files", "labels.txt is not there")
     with pytest.raises(UsageError, match="nothing says"):

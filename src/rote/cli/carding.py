@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from rote.cli.opening import project
+from rote.errors import UsageError
 from rote.ids import shown
 
 
@@ -20,6 +23,10 @@ def card_command(ctx: click.Context, model_version: str, to: str | None) -> None
     if to is None:
         click.echo(text, nl=False)
         return
-    with open(to, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+    try:
+        with open(to, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except FileNotFoundError as e:
+        folder = os.path.dirname(to)
+        raise UsageError(f"there is no folder {shown(folder, 200)}", next=f"mkdir -p {folder}") from e
     click.echo(f"the card of {model_version} is in {shown(to)}")

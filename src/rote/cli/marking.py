@@ -49,14 +49,16 @@ def deprecate_command(
     if undo:
         if why or instead:
             raise UsageError("--undo goes alone")
+        version = here.show(model_version)
+        before = here.remarks(model_version).deprecated
         here.restore(model_version)
-        click.echo(f"{model_version} is not deprecated")
+        word = "is not deprecated any more" if before else "is not deprecated"
+        click.echo(f"{version.model}@{version.version} {word}")
         return
     here.deprecate(model_version, why, instead=instead)
     version = here.show(model_version)
     click.echo(f"{version.model}@{version.version} is deprecated: {why}")
-    held = next((m.aliases for m in here.all() if m.name == version.model), {})
-    for alias in sorted(a for a, at in held.items() if at == version.version):
+    for alias in sorted(a for a, at in here.aliases(version.model).items() if at == version.version):
         click.echo(f"{alias} names it still: rote promote {version.model}@{instead or 'OTHER'} {alias}")
 
 

@@ -68,13 +68,14 @@ def show_command(ctx: click.Context, model_version: str, json_: bool) -> None:
     """Show what MODEL@VERSION (or an alias) is: where it comes from, what it holds, what it reached."""
     here = project(ctx).models
     version, told = here.show(model_version), here.remarks(model_version)
+    held = sorted(a for a, at in here.aliases(version.model).items() if at == version.version)
     if json_:
-        as_json({**msgspec.to_builtins(version), "remarks": told})
+        as_json({**msgspec.to_builtins(version), "aliases": held, "remarks": told})
     else:
-        click.echo("\n".join(_shown(version, told)))
+        click.echo("\n".join(_shown(version, told, held)))
 
 
-def _shown(version: Version, told: Told) -> list[str]:
+def _shown(version: Version, told: Told, held: list[str]) -> list[str]:
     total = size(sum(file.size for file in version.files))
     lines = [
         f"{version.model}@{version.version}: {count(len(version.files), 'file')}, {total}",
@@ -82,6 +83,7 @@ def _shown(version: Version, told: Told) -> list[str]:
     ]
     if version.commit:
         lines.append(f"commit {version.commit}")
+    lines += [f"named by {', '.join(held)}"] if held else []
     lines += [f"note: {version.note}"] if version.note else []
     lines += told_lines(told)
     if version.bump:

@@ -76,8 +76,9 @@ def release_command(
         else:
             click.echo(verdicts(e.verdicts))
         raise
+    channel = None
     if alias:
-        here.models.promote(f"{model}@{released.version.version}", alias, why="released")
+        channel = here.models.promote(f"{model}@{released.version.version}", alias, why="released")
     if json_:
         as_json(released)
         return
@@ -93,8 +94,8 @@ def release_command(
         click.echo(f"{made.bump.part}, held against {made.bump.over}: {'; '.join(made.bump.why)}")
     for warning in released.warnings:
         click.echo(f"warning: {warning}")
-    if alias:
-        click.echo(f"{alias} points at {made.model}@{made.version}")
+    if channel:
+        click.echo(f"{alias} points at {made.model}@{made.version}{_before(channel)}")
 
 
 def follow_tags(ctx: click.Context, model: str | None, dry_run: bool, json_: bool) -> None:
@@ -156,7 +157,9 @@ def history_of(here: Models, model: str, alias: str, json_: bool) -> None:
     if json_:
         as_json(moves)
         return
-    rows = [[str(m.seq), m.version, m.at, m.by, m.why] for m in moves]
+    rows = [
+        [str(m.seq), m.version, m.at, m.by, m.why or (f"back to move {m.to}" if m.to else "")] for m in moves
+    ]
     click.echo(table(["seq", "version", "when", "by", "why"], rows))
 
 
@@ -166,7 +169,7 @@ def list_of(here: Models, model: str, json_: bool) -> None:
     if json_:
         as_json(versions)
         return
-    aliases = {m.name: m.aliases for m in here.all()}.get(model, {})
+    aliases = here.aliases(model)
     said = here.said(model)
     rows = []
     for v in versions:

@@ -259,7 +259,7 @@ class Engine:
         every = ", ".join(shown(each, 40)[1:-1] for each in known[:20]) + (", …" if len(known) > 20 else "")
         return ConfigError(
             f"there is no column {shown(name)}",
-            next=f"did you mean {shown(near)}?" if near else f"there are: {every}",
+            next=f"did you mean {shown(near)}?" if near else f"there are: {every}{_cut_otherwise(known)}",
         )
 
     def _file_in(self, said: str, source: Source | None) -> str | None:
@@ -334,3 +334,9 @@ def _duckdb() -> ModuleType:
             "expectations are looked at by DuckDB, which is not installed", next='pip install "rote[checks]"'
         ) from e
     return duckdb
+
+
+def _cut_otherwise(names: list[str]) -> str:
+    """What to say of a table whose only column is called like several."""
+    mark = next((mark for mark in ";\t|" if len(names) == 1 and mark in names[0]), None)
+    return f"; if {mark!r} stands between columns, write delimiter: {mark!r} beside path" if mark else ""
