@@ -36,7 +36,7 @@ class DvcWiring:
 
     @cached_property
     def settings(self) -> DvcSettings:
-        return read_settings(self._root)
+        return read_settings(self._root, os.environ)
 
     @cached_property
     def sums(self) -> Sums:

@@ -11,7 +11,7 @@ from rote import graph
 from rote import plan as law
 from rote.adding import Added
 from rote.config import params, pipelines, reading
-from rote.config.dvc import converting
+from rote.config.dvc import converting, settings
 from rote.config.dvc.converting import Converted
 from rote.config.sources import Sources
 from rote.dvcwiring import DvcWiring
@@ -80,7 +80,8 @@ class Importing:
         entries = {
             name.partition("@")[0] for name, stage in pipeline.stages.items() if self._says_more(stage)
         }
-        files = converting.convert(texts, pipeline, before, entries)
+        options = settings.options(Sources(self._w.root))
+        files = converting.convert(texts, pipeline, before, entries, options)
         for one in files[1:]:
             if reading.read_bytes(self._w.root, one.file) is not None:
                 raise UsageError(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from place import Place
 
-from dvc_scenes import CHANGES, DVC, Dvc, content, expected, founded, lay
+from dvc_scenes import CHANGES, DVC, STEP, Dvc, content, expected, founded, lay
 from rote import config
 from rote.graph import needs
 
@@ -74,3 +74,31 @@ def test_links_into_the_cache_and_what_dvc_thinks_afterwards(tmp_path: Path, exe
     assert steps(place) == ["history"]
     shutil.rmtree(dvc.root / ".rote")
     assert Dvc(dvc.root, executable).repro() == ["history"]
+
+
+@pytest.mark.timeout(900)
+def test_options_are_written_as_dvc_is_told_to(tmp_path: Path, executable: str) -> None:
+    """`[parsing]`: the same command, so nothing runs again; nor after the project was taken over for good."""
+    root = tmp_path / "project"
+    root.mkdir()
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    dvc = Dvc(root, executable)
+    dvc("init", "-q")
+    dvc("config", "parsing.bool", "boolean_optional")
+    dvc("config", "parsing.list", "append")
+    lay(
+        root,
+        {
+            "step.sh": STEP,
+            "params.yaml": "t: {deep: true, in: {slow: false}, tags: [a, 'b c'], none: [], nul: null, f: 1.0, e: 1e-5}\n",
+            "dvc.yaml": "stages: {s: {cmd: 'sh step.sh s echo ${t} > s.txt', deps: [step.sh], outs: [s.txt]}}\n",
+        },
+    )
+    assert dvc.repro() == ["s"]
+    before = content(root)
+    place = Place(root)
+    assert steps(place) == []
+    place.rote("import", "dvc")
+    assert steps(place) == []
+    place.rote("run", "--force")
+    assert content(root, lambda name: name == "rote.yaml") == before

@@ -70,36 +70,48 @@ def _steps(inner: str) -> tuple[str, ...]:
     return tuple(steps)
 
 
+class Options(msgspec.Struct, frozen=True):
+    """How a mapping is written as options of a command: `off`: a false value as `--no-NAME` and not left out; `each`: a
+    list as the option again for each element, and not as one option with all of them behind it."""
+
+    off: bool = False
+    each: bool = False
+
+
 def unescaped(text: str) -> str:
     r"""The text with each `\${` as the `${` that it stands for."""
     return text.replace(_ESCAPED, OPEN) if _ESCAPED in text else text
 
 
-def written(value: Any, *, flags: bool = False) -> str:
+def written(value: Any, *, flags: Options | None = None) -> str:
     """A value within text, as DVC writes it. A mapping is written as options of a command (`--lr 0.1`), and only where
-    `flags` says that this is a command. Raises BadTemplate."""
+    `flags` says how: this is a command then. Raises BadTemplate."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, Mapping) and flags:
-        return " ".join(_flags(value, ""))
+    if isinstance(value, Mapping) and flags is not None:
+        return " ".join(_flags(value, "", flags))
     if isinstance(value, Mapping | list | tuple):
         what = "a mapping" if isinstance(value, Mapping) else "a list"
         raise BadTemplate(f"it is {what}, which cannot stand in text", "name a single value in it")
     return str(value)
 
 
-def _flags(value: Mapping[str, Any], above: str) -> Iterator[str]:
+def _flags(value: Mapping[str, Any], above: str, how: Options) -> Iterator[str]:
     for name, below in value.items():
         flag = f"{above}.{name}" if above else name
         if isinstance(below, Mapping):
-            yield from _flags(below, flag)
+            yield from _flags(below, flag, how)
         elif isinstance(below, bool):
             if below:
                 yield f"--{flag}"
+            elif how.off:
+                yield f"--no-{flag}"
         elif isinstance(below, list | tuple):
             if any(isinstance(each, Mapping | list | tuple) for each in below):
                 raise BadTemplate(f"{flag} is a list of lists or mappings, which no option can hold")
-            if below:
+            if how.each:
+                yield from (f"--{flag} {_word(each)}" for each in below)
+            elif below:
                 yield " ".join([f"--{flag}", *(_word(each) for each in below)])
         else:
             yield f"--{flag} {_word(below)}"

@@ -14,7 +14,7 @@ from blake3 import blake3
 
 from rote._version import __version__
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _MARK: Final = f"rote parsed {FORMAT} {__version__}\n".encode()
 _T = TypeVar("_T")
 

@@ -20,11 +20,12 @@ from rote.config import (
     stagefiles,
     yamltext,
 )
+from rote.config.expressions import Options
 from rote.config.nodes import Node
 from rote.config.refusal import refused
 from rote.config.section import Section
 from rote.config.sources import Sources
-from rote.config.vocabulary import ELSEWHERE, MODEL, TOP
+from rote.config.vocabulary import ELSEWHERE, MODEL, OPTIONS, TOP
 from rote.errors import BadName
 from rote.ids import name as model_name
 from rote.ids import shown
@@ -44,10 +45,11 @@ def read(text: str, file: str = FILE, sources: Sources | None = None) -> Pipelin
         return Pipeline()
     top = _top(node, file)
     top.known(tuple(TOP), "rote.yaml")
-    found = stagefiles.read(top, ".", sources)
+    options = _options(top)
+    found = stagefiles.read(top, ".", sources, options=options)
     files = [file]
     for folder, below in _below(top, sources):
-        more = stagefiles.read(below, folder, sources)
+        more = stagefiles.read(below, folder, sources, options=options)
         for name in found.keys() & more.keys():
             raise refused(
                 more[name].at,
@@ -89,6 +91,24 @@ def _top(node: Node, file: str) -> Section:
                 top.at(key), f"unknown key {shown(key)}; expected one of: {', '.join(TOP)}", ELSEWHERE[key]
             )
     return top
+
+
+def _options(top: Section) -> Options:
+    """How a mapping in a command is written, in DVC's words."""
+    node = top.get("options")
+    if node is None:
+        return Options()
+    if not isinstance(node.value, dict):
+        raise top.wrong("options", node, "a mapping")
+    section = Section(node, top.file, "options")
+    section.known(tuple(OPTIONS), "options")
+    for name, words in OPTIONS.items():
+        said = section.get(name)
+        if said is not None and said.value not in words:
+            raise section.wrong(name, said, " or ".join(words))
+    return Options(
+        off=section.text("bool") == OPTIONS["bool"][1], each=section.text("list") == OPTIONS["list"][1]
+    )
 
 
 def _below(top: Section, sources: Sources) -> Iterator[tuple[str, Section]]:

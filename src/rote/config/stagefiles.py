@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rote.config import generating, stages
+from rote.config.expressions import Options
 from rote.config.refusal import refused
 from rote.config.section import Section
 from rote.config.sources import Sources
@@ -11,9 +12,12 @@ from rote.ids import shown
 from rote.pipeline import Stage
 
 
-def read(top: Section, folder: str, sources: Sources, *, dvc: bool = False) -> dict[str, Stage]:
-    """The stages by their names in the project: `NAME`, or `FOLDER:NAME` below the root. Raises ConfigError."""
-    templating = Templating(top.file, folder, sources)
+def read(
+    top: Section, folder: str, sources: Sources, *, options: Options, dvc: bool = False
+) -> dict[str, Stage]:
+    """The stages by their names in the project: `NAME`, or `FOLDER:NAME` below the root; `options` says how mappings
+    stand in commands. Raises ConfigError."""
+    templating = Templating(top.file, folder, sources, options)
     templating.begin(top)
     found: dict[str, Stage] = {}
     lines: dict[str, int] = {}

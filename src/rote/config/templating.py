@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rote.config.context import Context
-from rote.config.expressions import OPEN, BadTemplate, is_in, templates, unescaped, written
+from rote.config.expressions import OPEN, BadTemplate, Options, is_in, templates, unescaped, written
 from rote.config.nodes import Node
 from rote.config.refusal import refused
 from rote.config.section import Section
@@ -18,9 +18,11 @@ DEFAULT = "params.yaml"
 
 
 class Templating:
-    """Resolves the templates of one pipeline file, in the folder `folder` of the project (`.` for its root)."""
+    """Resolves the templates of one pipeline file, in the folder `folder` of the project (`.` for its root). `options`
+    says how mappings stand in commands."""
 
-    def __init__(self, file: str, folder: str, sources: Sources) -> None:
+    def __init__(self, file: str, folder: str, sources: Sources, options: Options) -> None:
+        self._options = options
         self._file = file
         self.folder = folder
         self._sources = sources
@@ -109,7 +111,7 @@ class Templating:
             full, line = name, node.lines.get(name, node.line)
             if OPEN in name:
                 try:
-                    full = self._joined(name, context, flags=False)
+                    full = self._joined(name, context, flags=None)
                 except BadTemplate as e:
                     raise self._bad(e, line, f"{key}.{name}") from e
             if full in done.value:
@@ -129,15 +131,19 @@ class Templating:
             if len(found) == 1 and found[0].text == text:
                 value = context.value(found[0].steps)
                 if isinstance(value, dict | list):
-                    value = written(value, flags=_is_command(key))
+                    value = written(value, flags=self._how(key))
             else:
-                value = self._joined(text, context, flags=_is_command(key))
+                value = self._joined(text, context, flags=self._how(key))
         except BadTemplate as e:
             raise self._bad(e, node.line, key) from e
         shown_as = value if isinstance(value, str) else written(value)
         return Node(value, node.line, node.start, node.end, shown_as, settled=True)
 
-    def _joined(self, text: str, context: Context, *, flags: bool) -> str:
+    def _how(self, key: str) -> Options | None:
+        """How a mapping is written there, if that is a command."""
+        return self._options if key.rpartition(".")[2].partition("[")[0] == "cmd" else None
+
+    def _joined(self, text: str, context: Context, *, flags: Options | None) -> str:
         parts, at = [], 0
         for template in templates(text):
             try:
@@ -158,7 +164,7 @@ class Templating:
                 found = list(templates(value))
                 if len(found) == 1 and found[0].text == value:
                     return context.value(found[0].steps)
-                return self._joined(value, context, flags=False)
+                return self._joined(value, context, flags=None)
             except BadTemplate as e:
                 raise self._bad(e, node.line, key) from e
         if isinstance(value, list):
@@ -169,10 +175,6 @@ class Templating:
 
     def _bad(self, e: BadTemplate, line: int, key: str) -> ConfigError:
         return refused(At(self._file, line, key), str(e), e.next)
-
-
-def _is_command(key: str) -> bool:
-    return key.rpartition(".")[2].partition("[")[0] == "cmd"
 
 
 def _has_template(node: Node) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+OPTIONS: Final = {"bool": ("store_true", "boolean_optional"), "list": ("nargs", "append")}
+"""How templates write false values and lists of a mapping in a command: what is so by itself, and the other way."""
 PATHS: Final = {"type": "array", "items": {"type": "string", "minLength": 1}}
 _OUT: Final = {
     "oneOf": [
@@ -331,6 +333,14 @@ TOP: Final[dict[str, tuple[dict[str, Any], str]]] = {
         "Values that templates may name, besides those in params.yaml: FILE, FILE:KEY,KEY, or a mapping.",
     ),
     "strict": ({"type": "boolean"}, "True: every stage fails if it reads data that it does not name."),
+    "options": (
+        {
+            "type": "object",
+            "properties": {name: {"enum": list(words)} for name, words in OPTIONS.items()},
+            "additionalProperties": False,
+        },
+        "How templates write a mapping in a command: false values (`bool`), and lists (`list`).",
+    ),
     "stages": ({"type": "object"}, "The pipeline's stages by name."),
     "pipelines": (
         PATHS,

@@ -287,3 +287,61 @@ def test_a_template_in_braces_needs_quotes(tmp_path: Path) -> None:
 def test_a_text_without_a_project_knows_its_own_vars() -> None:
     found = pipelines.read("vars: [{a: 1}]\nstages:\n  s: {cmd: 'x ${a}'}\n")
     assert found.stages["s"].cmd == ("x 1",)
+
+
+SAID = "s: {a: {b: true, c: false}, tags: [x, 'y z'], none: [], n: 3}\n"
+WRITTEN = {
+    "": "x --a.b --tags x 'y z' --n 3",
+    "bool: store_true, list: nargs": "x --a.b --tags x 'y z' --n 3",
+    "bool: boolean_optional": "x --a.b --no-a.c --tags x 'y z' --n 3",
+    "list: append": "x --a.b --tags x --tags 'y z' --n 3",
+    "bool: boolean_optional, list: append": "x --a.b --no-a.c --tags x --tags 'y z' --n 3",
+}
+
+
+class TestOptions:
+    """How a mapping stands in a command: by `options`, and in a project of DVC's by `[parsing]`."""
+
+    @pytest.mark.parametrize("said", WRITTEN)
+    def test_in_rote_yaml(self, tmp_path: Path, said: str) -> None:
+        text = f"options: {{{said}}}\npipelines: [sub]\nstages: {{s: {{cmd: 'x ${{s}}'}}}}\n"
+        below = "stages: {t: {cmd: ['true', 'x ${s}']}}\n"
+        (tmp_path / "sub").mkdir()
+        (tmp_path / "sub/params.yaml").write_text(SAID)
+        found = load(tmp_path, text, SAID, sub__rote_yaml=below).stages
+        assert found["s"].cmd == (WRITTEN[said],)
+        assert found["sub:t"].cmd == ("true", WRITTEN[said])
+
+    @pytest.mark.parametrize("said", WRITTEN)
+    def test_in_dvc_yaml(self, tmp_path: Path, said: str) -> None:
+        def seen() -> tuple[str, ...]:
+            return config.load(str(tmp_path)).stages["s"].cmd
+
+        (tmp_path / ".rote").mkdir()  # what was parsed is kept there
+        (tmp_path / ".dvc").mkdir()
+        (tmp_path / "dvc.yaml").write_text("stages: {s: {cmd: 'x ${s}'}}\n")
+        (tmp_path / "params.yaml").write_text(SAID)
+        assert seen() == (WRITTEN[""],)
+        lines = "".join(f"    {pair.replace(':', ' =')}\n" for pair in said.split(", ") if pair)
+        (tmp_path / ".dvc/config").write_text(f"[core]\n    autostage = true\n[parsing]\n{lines}")
+        assert seen() == (WRITTEN[said],)
+        (tmp_path / ".dvc/config.local").write_text("[parsing]\n    bool = store_true\n    list = nargs\n")
+        assert seen() == (WRITTEN[""],)
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("options: [a]", "rote.yaml:1: options: expected a mapping, found"),
+            ("options: {lists: append}", "rote.yaml:1: options.lists: unknown key 'lists'"),
+            ("options: {list: csv}", "rote.yaml:1: options.list: expected nargs or append, found"),
+            (
+                "options: {bool: true}",
+                "rote.yaml:1: options.bool: expected store_true or boolean_optional, found",
+            ),
+        ],
+        ids=["a list", "an unknown key", "another word", "no text"],
+    )
+    def test_what_it_cannot_be(self, tmp_path: Path, text: str, told: str) -> None:
+        with pytest.raises(ConfigError) as e:
+            load(tmp_path, f"{text}\nstages: {{s: {{cmd: x}}}}\n")
+        assert told in str(e.value)

@@ -10,8 +10,10 @@ import msgspec
 import yaml
 
 from rote.config import yamltext
+from rote.config.expressions import Options
 from rote.config.nodes import Node
 from rote.config.params import SUFFIXES
+from rote.config.vocabulary import OPTIONS
 from rote.pipeline import Pipeline
 
 _SHOWING: Final = ("metrics", "plots", "params", "artifacts")
@@ -28,10 +30,15 @@ class Converted(msgspec.Struct, frozen=True):
 
 
 def convert(
-    texts: Mapping[str, str], pipeline: Pipeline, before: str, unreadable: Collection[str]
+    texts: Mapping[str, str],
+    pipeline: Pipeline,
+    before: str,
+    unreadable: Collection[str],
+    options: Options = Options(),
 ) -> list[Converted]:
     """The rote.yaml files for these dvc.yaml files (path -> text), the root's first. `before` is the text of the
-    rote.yaml that is there; `unreadable` are entries whose metrics files hold more than numbers."""
+    rote.yaml that is there; `unreadable` are entries whose metrics files hold more than numbers; `options` are those of
+    `[parsing]` in `.dvc/config`."""
     folders = [posixpath.dirname(file) for file in texts if posixpath.dirname(file)]
     found = []
     for file, text in {"dvc.yaml": "", **texts}.items():
@@ -42,6 +49,8 @@ def convert(
             head += ["# The stages of dvc.yaml, taken over by `rote import dvc`.\n"]
             if folders:
                 head.append(_dumped({"pipelines": sorted(folders)}))
+            if options != Options():
+                head.append(_dumped({"options": _options(options)}))
             if pipeline.models and "\nmodels:" not in f"\n{before}":
                 head.append(
                     _dumped({"models": {m.name: _model(m.files, m.desc) for m in pipeline.models.values()}})
@@ -49,6 +58,12 @@ def convert(
             body = "\n".join([*head, body])
         found.append(Converted(posixpath.join(folder, "rote.yaml"), body.rstrip() + "\n", notes))
     return found
+
+
+def _options(options: Options) -> dict[str, str]:
+    return {
+        name: OPTIONS[name][1] for name, other in (("bool", options.off), ("list", options.each)) if other
+    }
 
 
 def _model(files: tuple[str, ...], desc: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import msgspec
 
 from rote import graph
 from rote.config import places, stagefiles, yamltext
+from rote.config.dvc import settings
 from rote.config.nodes import Node
 from rote.config.params import SUFFIXES
 from rote.config.refusal import refused
@@ -28,19 +29,22 @@ def read(files: tuple[str, ...], sources: Sources) -> Pipeline:
     stages: dict[str, Stage] = {}
     models: dict[str, Model] = {}
     shown: set[str] = set()
+    options = settings.options(sources)
     for file in files:
         node = yamltext.read(sources.text(file), file)
         if node.value is None:
             continue
         folder = posixpath.dirname(file) or "."
         top = _top(node, file)
-        stages |= stagefiles.read(top, folder, sources, dvc=True)
+        stages |= stagefiles.read(top, folder, sources, options=options, dvc=True)
         models |= _models(top, folder)
         shown |= set(_metrics(top, folder))
     stages = {name: _marked(stage, shown) for name, stage in stages.items()}
     graph.check_outs(stages)
     graph.order(stages)
-    named = tuple(f for f, data in sources.seen.items() if data is not None and f not in files)
+    named = tuple(
+        f for f, data in sources.seen.items() if data is not None and f not in (*files, *settings.FILES)
+    )
     return Pipeline(stages=stages, models=models, named=named, files=files, dvc=True)
 
 

@@ -1,9 +1,10 @@
-"""`.dvc/config` and `.dvc/config.local`: where DVC's cache is, and its remotes."""
+"""`.dvc/config`, `.dvc/config.local` and the user's own: where DVC's cache is, its remotes, how it writes options."""
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlencode
@@ -11,11 +12,14 @@ from urllib.parse import urlencode
 import msgspec
 
 from rote.config import reading
+from rote.config.expressions import Options
 from rote.config.refusal import refused
+from rote.config.sources import Sources
+from rote.config.vocabulary import OPTIONS
 from rote.ids import nearest, shown
 from rote.pipeline import At
 
-_FILES: Final = (".dvc/config", ".dvc/config.local")
+FILES: Final = (".dvc/config", ".dvc/config.local")
 _REMOTE = re.compile(r"""remote\s+["']?(.+?)["']?\Z""")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
@@ -41,14 +45,13 @@ class DvcSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Remotes of kinds that rote does not reach, and where they are described."""
 
 
-def read(root: str) -> DvcSettings:
-    """The settings of the project at `root`. Raises ConfigError."""
+def read(root: str, environ: Mapping[str, str]) -> DvcSettings:
+    """The settings of the project at `root`, before which stand those of the user. Raises ConfigError."""
     sections: dict[str, dict[str, tuple[str, At]]] = {}
-    for file in _FILES:
+    for file in (_users(environ), *FILES):
         data = reading.read_bytes(root, file)
         if data is not None:
             _sections(reading.decode(data, file), file, sections)
-    home = os.path.join(root, ".dvc")
     cache = sections.get("cache", {}).get("dir")
     remotes: dict[str, Remote] = {}
     others: dict[str, At] = {}
@@ -56,7 +59,7 @@ def read(root: str) -> DvcSettings:
         match = _REMOTE.match(title)
         if match and "url" in values:
             found = _remote(
-                match[1], {key: value for key, (value, _) in values.items()}, values["url"][1], home
+                match[1], {key: value for key, (value, _) in values.items()}, values["url"][1], root
             )
             if found is None:
                 others[match[1]] = values["url"][1]
@@ -69,10 +72,36 @@ def read(root: str) -> DvcSettings:
             default[1], f"no remote is called {shown(default[0])}", f"did you mean {near}?" if near else None
         )
     return DvcSettings(
-        cache=os.path.normpath(os.path.join(home, os.path.expanduser(cache[0]) if cache else "cache")),
+        cache=_beside(root, cache[1], cache[0]) if cache else os.path.join(root, ".dvc", "cache"),
         remotes=remotes,
         default=default[0] if default else None,
         others=others,
+    )
+
+
+def _users(environ: Mapping[str, str]) -> str:
+    """The user's own configuration (`dvc config --global`)."""
+    folder = environ.get("DVC_GLOBAL_CONFIG_DIR")
+    if not folder:
+        mac = "~/Library/Application Support" if sys.platform == "darwin" else "~/.config"
+        folder = os.path.join(environ.get("XDG_CONFIG_HOME") or os.path.expanduser(mac), "dvc")
+    return os.path.join(folder, "config")
+
+
+def _beside(root: str, at: At, path: str) -> str:
+    """A path in a configuration begins at the folder of its file."""
+    return os.path.normpath(os.path.join(root, os.path.dirname(at.file), os.path.expanduser(path)))
+
+
+def options(sources: Sources) -> Options:
+    """How templates write mappings in commands: `[parsing]`. Raises ConfigError."""
+    sections: dict[str, dict[str, tuple[str, At]]] = {}
+    for file in FILES:
+        _sections(sources.text(file), file, sections)
+    said = sections.get("parsing", {})
+    return Options(
+        off=said.get("bool", ("", None))[0].lower() == OPTIONS["bool"][1],
+        each=said.get("list", ("", None))[0].lower() == OPTIONS["list"][1],
     )
 
 
@@ -93,14 +122,12 @@ def _sections(text: str, file: str, into: dict[str, dict[str, tuple[str, At]]]) 
         into.setdefault(title, {})[key.strip().lower()] = (value.strip().strip("\"'"), at)
 
 
-def _remote(name: str, values: Mapping[str, str], at: At, home: str) -> Remote | None:
+def _remote(name: str, values: Mapping[str, str], at: At, root: str) -> Remote | None:
     url = values["url"]
     match = _SCHEME.match(url)
     if match is None or match[1] in ("file", "local"):
         path = url[match.end() :] if match else url
-        return Remote(
-            name=name, url=os.path.normpath(os.path.join(home, os.path.expanduser(path))), folder=True, at=at
-        )
+        return Remote(name=name, url=_beside(root, at, path), folder=True, at=at)
     if match[1] != "s3":
         return None
     options = {
