@@ -1,4 +1,4 @@
-"""What makes the objects of a target readable by everybody, and nothing else of its bucket."""
+"""What makes what a target holds readable by everybody, and by pages of other hosts, and nothing else of its bucket."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from typing import Any
 
 import msgspec
 
+from rote import crossread
+
 SID = "RotePublished"
 """How the statement in a bucket's policy is called; another prefix gets another one."""
+
+
+PAGES = "for pages of other hosts, which browsers keep from reading it (CORS):"
 
 
 class PublicRead(msgspec.Struct, frozen=True):
@@ -72,7 +77,8 @@ def steps(
             return PublicRead(
                 target,
                 [f"R2 has no bucket policies: give the bucket {bucket} a public address (Settings, Public access), and "
-                 f"let applications read https://THAT-ADDRESS/{prefix}".rstrip("/")],
+                 f"let applications read https://THAT-ADDRESS/{prefix}".rstrip("/"),
+                 f"{PAGES} put this there under Settings, CORS policy:", crossread.r2_rules()],
             )  # fmt: skip
         case "s3":
             statement = bucket_policy(bucket, prefix)
@@ -87,6 +93,10 @@ def steps(
                     text.decode(),
                     "`--public-policy apply` adds it to the bucket's policy; by hand, if the bucket has none yet:",
                     f"aws s3api put-bucket-policy --bucket {bucket} --policy file://policy.json{server}",
+                    f"{PAGES} this rule:",
+                    crossread.s3_rules(),
+                    "`--public-policy apply` adds it behind those that the bucket has; by hand, if it has none yet:",
+                    f"aws s3api put-bucket-cors --bucket {bucket} --cors-configuration file://cors.json{server}",
                 ],
                 statement,
             )
@@ -95,18 +105,37 @@ def steps(
                 target,
                 ["everybody may read every object of the bucket then, so that it should be one of its own:",
                  f"gcloud storage buckets add-iam-policy-binding gs://{bucket} --member=allUsers "
-                 "--role=roles/storage.legacyObjectReader"],
+                 "--role=roles/storage.legacyObjectReader",
+                 f"{PAGES} this in cors.json, which takes the place of the bucket's rules:", crossread.gs_rules(),
+                 f"gcloud storage buckets update gs://{bucket} --cors-file=cors.json"],
             )  # fmt: skip
         case "az":
             named = f" --account-name {account}" if account else ""
             return PublicRead(
                 target,
                 ["everybody may read every blob of the container then, so that it should be one of its own:",
-                 f"az storage container set-permission --name {bucket} --public-access blob{named}"],
+                 f"az storage container set-permission --name {bucket} --public-access blob{named}",
+                 f"{PAGES} this, which counts for all containers of the account:",
+                 f"az storage cors add --services b --methods {' '.join(crossread.METHODS)} --origins '*' "
+                 f"--allowed-headers {','.join(crossread.ASKED)} --exposed-headers {','.join(crossread.TOLD)} "
+                 f"--max-age {crossread.SECONDS}{named}"],
             )  # fmt: skip
         case "file":
             return PublicRead(
                 target,
-                ["the files are readable for everybody who reaches the folder: let a web server serve it"],
+                [
+                    "the files are readable for everybody who reaches the folder: let a web server serve it",
+                    f"{PAGES} a header that the server adds, in nginx: add_header Access-Control-Allow-Origin *;",
+                ],
             )
     return PublicRead(target, [f"what is at {scheme}:// is shared by the settings of that service"])
+
+
+def hosted(target: str, hub: bool) -> PublicRead:
+    """The same of the releases of a forge, or of a model repository at the Hub."""
+    pages = (
+        "pages of other hosts may read what is public at the Hub"
+        if hub
+        else "pages of other hosts cannot read it, for forges send no CORS headers with files: publish to a bucket, too"
+    )
+    return PublicRead(target, ["who may read it is who may read its repository", pages])

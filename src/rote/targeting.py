@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from rote import targetnames, versions
-from rote.errors import NotFound, Refused, RoteError, UsageError
+from rote.errors import NotFound, Refused, RoteError, Unsupported, UsageError
 from rote.hosting import ReleaseHost
 from rote.publication import ManifestRef
-from rote.publicread import PublicRead, merged, steps
+from rote.publicread import PublicRead, hosted, merged, steps
 from rote.stores import address, locations
 from rote.version import Version
 from rote.warming import same_project
@@ -172,7 +172,7 @@ class Targeting:
         where it cannot, Refused, StoreUnavailable."""
         name = targetnames.parsed(where)
         if name.kind != "store":
-            return PublicRead(where, ["who may read a release is who may read its repository"])
+            return hosted(where, name.kind == targetnames.HUB)
         if not locations.is_cloud(name.address):
             return steps(where, "file")
         place = locations.parse(name.address)
@@ -187,15 +187,38 @@ class Targeting:
             raise UsageError(
                 "rote cannot make this target public by itself", where=place.url, next="; ".join(found.steps)
             )
+        return PublicRead(place.url, [self._open(place, found.statement), self._open_to_pages(place)])
+
+    def _open(self, place: locations.Location, statement: Mapping[str, Any]) -> str:
+        """Let everybody read what is published; what was done, in words."""
         from rote.stores.cloud.policy import BucketPolicy  # only who applies one signs one
 
         policy = BucketPolicy(place, os.environ)
-        wanted = merged(policy.get(), found.statement)
+        wanted = merged(policy.get(), statement)
         if wanted is None:
-            return PublicRead(place.url, ["everybody may read it already"])
+            return "everybody may read it already"
         policy.put(wanted)
-        return PublicRead(
-            place.url, ["everybody may read what is published there from now on, and list nothing"]
+        return "everybody may read what is published there from now on, and list nothing"
+
+    def _open_to_pages(self, place: locations.Location) -> str:
+        """Let pages of other hosts read what everybody may read; what was done, in words."""
+        from rote.stores.cloud import corsrules  # as above
+        from rote.stores.cloud.cors import BucketCors  # as above
+
+        cors = BucketCors(place, os.environ)
+        try:
+            wanted = corsrules.merged(cors.get(), place.url)
+            if wanted is not None:
+                cors.put(wanted)
+        except Unsupported:
+            return "this server keeps no CORS rules: whether pages of other hosts may read it is set where it is run"
+        except RoteError as e:
+            e.safe = "everybody may read what is published there; only pages of other hosts cannot"
+            raise
+        return (
+            "pages of other hosts may read it already"
+            if wanted is None
+            else "and so may pages of other hosts"
         )
 
     def _at(self, host: ReleaseHost, version: Version, alias: str | None, fresh: bool) -> At:

@@ -268,8 +268,20 @@ def test_to_a_bucket_that_is_then_public(released: Place, rgw: Bucket) -> None:
     assert got("?list-type=2") == 403
     kept = json.loads(rgw.client().get_bucket_policy(Bucket=rgw.name)["Policy"])["Statement"]
     assert [s["Sid"] for s in kept] == ["Mine", "RotePublishedPublicSite"]
+    assert "and so may pages of other hosts" in told.out
+    page = urllib.request.Request(
+        f"{rgw.endpoint}/{rgw.name}/public-site/{manifest}", headers={"Origin": "https://page.example.org"}
+    )
+    with urllib.request.urlopen(page, timeout=60) as reply:
+        assert reply.headers["Access-Control-Allow-Origin"] in ("*", "https://page.example.org")
+        assert "ETag" in reply.headers["Access-Control-Expose-Headers"]
+    asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "range"}
+    leave = urllib.request.Request(page.full_url, headers={**page.headers, **asked}, method="OPTIONS")
+    with urllib.request.urlopen(leave, timeout=60) as reply:
+        assert "GET" in reply.headers["Access-Control-Allow-Methods"]
     told = released.rote("publish", "m@prod", url, "--public-policy", "apply", **rgw.env)
     assert "everybody may read it already" in told.out
+    assert "pages of other hosts may read it already" in told.out
     wrong = {**rgw.env, "AWS_SECRET_ACCESS_KEY": "wrong-secret-of-mine"}
     told = released.rote("publish", "m@prod", url, code=1, **wrong)
     assert "wrong-secret-of-mine" not in told.err
@@ -281,6 +293,14 @@ def test_a_policy_on_aws_as_it_answers(released: Place, moto: Bucket) -> None:
     assert "from now on" in told.out
     policy = json.loads(moto.client().get_bucket_policy(Bucket=moto.name)["Policy"])
     assert policy["Statement"][0]["Resource"] == "arn:aws:s3:::rote/site/models/*"
+    rules = moto.client().get_bucket_cors(Bucket=moto.name)["CORSRules"]
+    assert [(r["AllowedOrigins"], r["AllowedMethods"]) for r in rules] == [(["*"], ["GET", "HEAD"])]
+    mine = {"AllowedOrigins": ["https://mine.example.org"], "AllowedMethods": ["PUT"]}
+    moto.client().put_bucket_cors(Bucket=moto.name, CORSConfiguration={"CORSRules": [mine]})
+    released.rote("publish", "m@1.0.0", url, "--public-policy", "apply", **moto.env)
+    rules = moto.client().get_bucket_cors(Bucket=moto.name)["CORSRules"]
+    assert [r["AllowedMethods"] for r in rules] == [["PUT"], ["GET", "HEAD"]]
+    assert "already" in released.rote("publish", "m@1.0.0", url, "--public-policy", "apply", **moto.env).out
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from rote.errors import UsageError
+from rote import crossread
+from rote.errors import Corrupt, UsageError
 from rote.publicread import bucket_policy, merged, steps
 from rote.stores import locations
+from rote.stores.cloud import corsrules
 from rote.stores.cloud.policy import BucketPolicy
 from rote.targetnames import TargetName, parsed
 
@@ -47,6 +49,45 @@ def test_what_is_in_a_policy_stays():
 )  # fmt: skip
 def test_every_kind_of_target_has_its_way(scheme, endpoint, word):
     assert word in " ".join(steps("x", scheme, bucket="b", prefix="p", endpoint=endpoint, account="me").steps)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "endpoint", "word"),
+    [("gs", None, "--cors-file=cors.json"), ("az", None, "az storage cors add"), ("file", None, "Access-Control-Allow-Origin"),
+     ("s3", "https://id.r2.cloudflarestorage.com", '"AllowedOrigins"'), ("s3", None, "aws s3api put-bucket-cors")],
+)  # fmt: skip
+def test_every_kind_of_target_says_what_pages_of_other_hosts_need(scheme, endpoint, word):
+    assert word in " ".join(steps("x", scheme, bucket="b", prefix="p", endpoint=endpoint, account="me").steps)
+
+
+def test_the_rules_of_a_bucket_stay():
+    """As servers give them: with a namespace or without, with a declaration, with values in another order."""
+    fresh = corsrules.merged(None, "here")
+    assert b"<AllowedOrigin>*</AllowedOrigin>" in fresh
+    assert b"PUT" not in fresh
+    assert corsrules.merged(fresh, "here") is None
+    theirs = (
+        b'<?xml version="1.0" encoding="UTF-8"?><CORSConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        b"<CORSRule><AllowedOrigin>https://mine.example.org</AllowedOrigin><AllowedMethod>PUT</AllowedMethod></CORSRule>"
+        b"</CORSConfiguration>"
+    )
+    both = corsrules.merged(theirs, "here")
+    assert both.index(b"mine.example.org") < both.index(crossread.ID.encode())
+    assert corsrules.merged(both, "here") is None
+    assert corsrules.merged(both.replace(b"GET", b"get").replace(b' xmlns="', b' x="'), "here") is None
+    older = both.replace(b"3600", b"60")
+    assert corsrules.merged(older, "here") == both
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [b"", b"no xml", b"<Error/>", '<?xml version="1.0" encoding="utf-16"?><a/>'.encode("utf-16"),
+     b'<!DOCTYPE a [<!ENTITY b "c">]><CORSConfiguration/>'],
+    ids=["empty", "text", "error", "utf-16", "entities"],
+)  # fmt: skip
+def test_what_are_no_rules_is_not_replaced(rules):
+    with pytest.raises(Corrupt, match="no rules"):
+        corsrules.merged(rules, "here")
 
 
 def test_only_s3_and_only_with_keys():
