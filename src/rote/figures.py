@@ -60,9 +60,8 @@ class Figures:
         by_file = self._values(name)
         if not by_file:
             near = nearest(name, [".".join(key) for key in self._found])
-            raise Undecided(
-                f"{self.whose} has no metric {shown(name)}" + (f"; is it {near}?" if near else "")
-            )
+            hint = f"; is it {near}?" if near else "" if self._found else ", nor any other"
+            raise Undecided(f"{self.whose} has no metric {shown(name)}{hint}")
         if len(set(by_file.values())) > 1:
             raise Undecided(
                 f"{self.whose} has the metric {name} with different values in {', '.join(by_file)}; "

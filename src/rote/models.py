@@ -284,12 +284,20 @@ class Models:
         return channel
 
     def fetch(self, model_version: str, to: str) -> Fetched:
-        """Bring the files of `MODEL@VERSION` (or `MODEL@ALIAS`) into the folder `to`, verified.
+        """Bring the files of `MODEL@VERSION` (or `MODEL@ALIAS`) into the folder `to`, verified. Of one that is
+        deprecated, progress says so.
 
         Raises Missing, Unsaved, Corrupt, UsageError.
         """
         model, ref = law.named(model_version)
-        return self._parts.delivery.fetch(model, ref, os.path.join(self._cwd, to), self._w.progress)
+        fetched = self._parts.delivery.fetch(model, ref, os.path.join(self._cwd, to), self._w.progress)
+        deprecated = self._w.registry.remarks.of(model, fetched.version).deprecated
+        if deprecated is not None:
+            instead = f" (instead: {deprecated.key})" if deprecated.key else ""
+            self._w.progress.say(
+                f"warning: {model}@{fetched.version} is deprecated: {deprecated.text}{instead}"
+            )
+        return fetched
 
     def card(self, model_version: str) -> str:
         """The card of `MODEL@VERSION` (or `MODEL@ALIAS`): Markdown with the front matter of the Hugging Face Hub. Equal

@@ -153,8 +153,13 @@ class TagWalk:
             )
         number = max(numbers, key=law.parse)
         why = tagnames.why(tag.git.name, tag.git.id)
-        if self._asked(model, alias) == why:
-            return _of(tag.git, THERE, f"was followed before: {model}@{alias} was moved to {number}")
+        asked = self._asked(model, alias)
+        if asked is not None and asked.why == why:
+            told = f"was followed before: move {asked.seq} of {model}@{alias}, to {asked.version}"
+            again = (
+                f"; another tag, such as {model}#{alias}#{(tag.name.counter or 1) + 1}, moves it to {number}"
+            )
+            return _of(tag.git, THERE, told + (again if asked.version != number else ""))
         held = self._w.registry.channels.read(model, alias)
         if held is not None and held.channel.version == number and dry:
             return _of(tag.git, THERE, f"{alias} points at {model}@{number}")
@@ -167,10 +172,10 @@ class TagWalk:
         self._do.promote(model, number, alias, why)
         return _of(tag.git, DONE, f"{alias} points at {model}@{number}")
 
-    def _asked(self, model: str, alias: str) -> str | None:
-        """What the last tag was that moved the alias. So a rollback by hand is not undone by the next walk."""
+    def _asked(self, model: str, alias: str) -> AliasMove | None:
+        """The last move of the alias that a tag asked for. So a rollback by hand is not undone by the next walk."""
         moves: list[AliasMove] = self._w.registry.channels.history(model, alias)
-        return next((move.why for move in moves if tagnames.is_why(move.why)), None)
+        return next((move for move in moves if tagnames.is_why(move.why)), None)
 
 
 def _latest(tags: Iterable[_Tag]) -> list[_Tag]:

@@ -151,7 +151,11 @@ def test_a_rollback_by_hand_is_not_undone_by_the_next_walk(lab: Place) -> None:
     assert "would  point prod at m@1.1.0" in lab.rote("release", "--from-tags", "--dry-run").out
     assert "done  prod points at m@1.1.0" in lab.rote("release", "--from-tags").out
     lab.rote("rollback", "m")
-    assert "was followed before" in lab.rote("release", "--from-tags").out
+    assert "was followed before: move 2 of m@prod, to 1.1.0\n" in lab.rote("release", "--from-tags").out
+    lab.git("tag", "m@v1.1.1")
+    told = lab.rote("release", "--from-tags").out
+    assert "move 2 of m@prod, to 1.1.0; another tag, such as m#prod#2, moves it to 1.1.1" in told
+    lab.git("tag", "-d", "m@v1.1.1")
     assert lab.rote("models", "--json").json[0]["aliases"] == {"prod": "1.0.0"}
     lab.git("tag", "m#prod#2")
     assert "prod points at m@1.1.0" in lab.rote("release", "--from-tags").out
@@ -279,6 +283,8 @@ def test_remarks_deprecation_and_deletion_as_typed(lab: Place) -> None:
     assert lab.rote("model", "tag", "m@1.0.1", "owner=ann", "tier=1").out == "owner=ann\ntier=1\n"
     assert lab.rote("model", "tag", "m@1.0.1", "tier=").out == "owner=ann\n"
     told = lab.rote("model", "deprecate", "m@prod", "--why", "wrong", "--instead", "1.0.1").out
+    fetched = lab.rote("fetch", "m@prod", "--to", "got").err
+    assert "warning: m@1.0.2 is deprecated: wrong (instead: 1.0.1)" in fetched
     assert "m@1.0.2 is deprecated: wrong" in told
     assert "prod names it still: rote promote m@1.0.1 prod" in told
     assert "named by prod" in lab.rote("model", "show", "m@1.0.2").out

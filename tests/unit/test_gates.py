@@ -109,6 +109,7 @@ def test_the_verdict_shows_value_and_threshold():
     ("text", "metrics", "says"),
     [
         ("acuracy > 0.5", {"accuracy": 1}, "the run has no metric 'acuracy'; is it accuracy?"),
+        ("accuracy > 0.5", {"text": "x"}, "the run has no metric 'accuracy', nor any other"),
         ("'other.json:accuracy' > 0.5", {"accuracy": 1}, "has no metric 'other.json:accuracy'"),
         ("accuracy > 0.5", {"accuracy": float("nan")}, "not a finite number"),
         ("accuracy != 0.5", {"accuracy": float("nan")}, "not a finite number"),

@@ -286,7 +286,8 @@ class TestModels:
         ran.cost(lambda p: p.models.promote("m@1.0.0", "prod"))
         cost = ran.cost(lambda p: p.models.fetch("m@prod", str(tmp_path / "to")))
         assert kinds(cost) == [
-            *["get models", "get models", "get snapshots", "get_ranges packs", "get_ranges packs"]
+            *["get models", "get models", "get snapshots", "get_ranges packs", "get_ranges packs"],
+            "get models",  # whether it is deprecated
         ]
 
 
