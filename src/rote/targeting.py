@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rote import targetnames, versions
+from rote import releasetags, targetnames, versions
 from rote.errors import NotFound, Refused, RoteError, Unsupported, UsageError
 from rote.hosting import ReleaseHost
 from rote.publication import ManifestRef
@@ -108,7 +108,7 @@ class Targeting:
         if name.kind == targetnames.HUB:
             from rote.targets import hub  # as above; and it needs an extra
 
-            return hub.host(name.address, os.environ)
+            return hub.host(name.address, os.environ, card=self._card)
         if locations.scheme_of(name.address) in locations.READ_ONLY:
             raise UsageError(
                 "a target at this kind of address can only be read",
@@ -128,6 +128,13 @@ class Targeting:
             safe="nothing was written",
             next=f"publish below it: {_below(store.url)}",
         )
+
+    def _card(self, tag: str) -> str:
+        """The card of the version that has this tag."""
+        from rote.carding import Carding  # only what becomes the first page of a repository needs it
+
+        model, version = releasetags.parse(tag)
+        return Carding(self._w).card(f"{model}@{version}")
 
     def publish(
         self, version: Version, targets: Sequence[str], *, alias: str | None = None, fresh: bool = False

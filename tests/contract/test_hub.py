@@ -83,6 +83,56 @@ def test_a_version_is_one_commit_on_main_and_a_tag(hub: Hub) -> None:
     assert done.page == f"{hub.url}/owner/name/tree/main/models/keyboard/published/1.0.0"
 
 
+def readme(hub: Hub) -> str | None:
+    """The README.md on `main`."""
+    blob = hub.commits[hub.branches["main"]].get("README.md")
+    return hub.blobs[blob.oid].decode() if blob else None
+
+
+def with_card(hub: Hub) -> HubHost:
+    """A host that gives every version a card with front matter."""
+    return HubHost(
+        hub.repo, endpoint=hub.url, token=TOKEN, card=lambda tag: f"---\ntags:\n- rote\n---\n\n# {tag}\n"
+    )
+
+
+def test_the_card_is_the_first_page_of_a_repository_that_has_none(hub: Hub) -> None:
+    """In the version's own commit; that of a higher version takes its place, and never that of another model."""
+    before = len(hub.commits)
+    publish(with_card(hub), TAG, {"a": b"a"})
+    assert len(hub.commits) == before + 3  # a file, the manifest, and one on `main`
+    assert "# keyboard@v1.0.0" in (readme(hub) or "")
+    publish(with_card(hub), "keyboard@v1.1.0", {"a": b"b"})
+    assert "# keyboard@v1.1.0" in (readme(hub) or "")
+    publish(with_card(hub), "keyboard@v1.0.1", {"a": b"c"})
+    publish(with_card(hub), "mouse@v2.0.0", {"a": b"d"})
+    publish(hosted(hub), "keyboard@v1.2.0", {"a": b"e"})
+    assert "# keyboard@v1.1.0" in (readme(hub) or "")
+
+
+@pytest.mark.parametrize("change", ["written by hand", "changed by hand", "far too large", "no text"])
+def test_a_first_page_of_somebody_else_stays(hub: Hub, change: str) -> None:
+    publish(with_card(hub), TAG, {"a": b"a"})
+    ours = (readme(hub) or "").encode()
+    theirs = {
+        "written by hand": b"# Mine\n",
+        "changed by hand": ours.replace(b"# keyboard", b"# Our keyboard"),
+        "far too large": b"x" * (1 << 20) + ours,
+        "no text": b"\xff\n<!-- rote card keyboard \xff " + b"0" * 64 + b" -->\n",
+    }[change]
+    hub.put("README.md", theirs)
+    publish(with_card(hub), "keyboard@v1.1.0", {"a": b"b"})
+    blob = hub.commits[hub.branches["main"]]["README.md"]
+    assert hub.blobs[blob.oid] == theirs
+
+
+def test_a_card_that_the_hub_refuses_holds_up_no_version(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
+    hub.refuses = "this licence"
+    assert not publish(with_card(hub), TAG, {"a": b"a"}).draft
+    assert readme(hub) is None
+    assert "this licence is not allowed" in caplog.text
+
+
 def test_large_files_are_sent_once_and_led_to_without_the_token(hub: Hub) -> None:
     data = b"w" * 100_000
     publish(hosted(hub), "a@v1.0.0", {"m.onnx": data})

@@ -52,6 +52,10 @@ def test_from_promote_to_the_application_and_back(place: Place, hub: Hub, tmp_pa
     assert "prod there names 1.0.0 (move 1)" in told.err
     assert "Xet" not in told.err
     assert list(hub.tags) == ["m@v1.0.0"]
+    first = hub.commits[hub.branches["main"]]["README.md"]
+    page = hub.blobs[first.oid].decode()
+    assert page.startswith(place.rote("model", "card", "m@1.0.0").out)
+    assert "# m 1.0.0" in page
     commits = len(hub.commits)
     assert "published already at hf:owner/name" in place.rote("publish", "m@prod", **env).out
     assert len(hub.commits) == commits

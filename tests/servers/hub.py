@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs
 
+import yaml
+
 from servers.forge import Answer, Forge, Request, told
 
 PAGE = 5
@@ -53,6 +55,7 @@ class Hub(Forge):
         self.lfs = ["*.onnx", "*.safetensors", "*.bin"]
         self.lfs_above = 1 << 20
         self.gitignore: list[str] = []
+        self.refuses = ""
         self.blobs: dict[str, bytes] = {}
         self.objects: dict[str, Path] = {}
         self.commits: dict[str, dict[str, Blob]] = {}
@@ -114,6 +117,8 @@ class Hub(Forge):
             return self.batch(request)
         if at.startswith(f"{self.repo}/resolve/"):
             return self.resolve(request, names[3], "/".join(names[4:]))
+        if names == ["api", "validate-yaml"]:
+            return self.looked_at(request.json()["content"])
         if names[:4] != ["api", "models", *self.repo.split("/")]:
             return error(404 if request.token else 401, "RepoNotFound", "Repository not found")
         what, rest = names[4], names[5:]
@@ -141,6 +146,17 @@ class Hub(Forge):
             return Answer(200)
         self.wrong.append(f"nobody knows {request.method} {request.path}")
         return error(404, "", "Sorry, we can't find the page you are looking for.")
+
+    def looked_at(self, text: str) -> Answer:
+        """What the Hub says of the front matter of a README.md; `refuses` is what it says no to."""
+        _, _, rest = text.partition("---\n")
+        head = yaml.safe_load(rest.partition("\n---\n")[0])
+        bad = (
+            []
+            if isinstance(head, dict) and not self.refuses
+            else [{"message": f"{self.refuses} is not allowed"}]
+        )
+        return told(400 if bad else 200, {"errors": bad, "warnings": []})
 
     def revision(self, name: str) -> str | None:
         return self.branches.get(name) or self.tags.get(name) or (name if name in self.commits else None)

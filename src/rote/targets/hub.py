@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from rote import releasetags, versions
+from rote import frontpage, releasetags, versions
 from rote.errors import BadName, Conflict, NotFound, Refused, StoreUnavailable, Unknown, UsageError
 from rote.hosting import CHANNEL_BYTES, HostedAsset, HostedRelease, Sending, Told
 from rote.publication import MANIFEST, NOTES
@@ -40,15 +41,29 @@ MAIN: Final = "main"
 _DRAFT: Final = "rote-draft-"
 _NOTES_BYTES: Final = 4 << 20
 _TRIES: Final = 20
+_log = logging.getLogger(__name__)
 _Operation = CommitOperationAdd | CommitOperationCopy | CommitOperationDelete
+
+
+class _BadCard(Exception):
+    """The Hub refuses what stands at the head of a README.md."""
 
 
 class HubHost:
     """A hosting.ReleaseHost in a model repository. Safe to share between threads."""
 
-    def __init__(self, repo: str, *, endpoint: str = ENDPOINT, token: str | None = None) -> None:
-        """`repo` is OWNER/NAME. Nothing is asked yet."""
+    def __init__(
+        self,
+        repo: str,
+        *,
+        endpoint: str = ENDPOINT,
+        token: str | None = None,
+        card: Callable[[str], str] | None = None,
+    ) -> None:
+        """`repo` is OWNER/NAME. `card` gives the card of the version with a tag; it becomes the repository's README.md
+        where there is none, or one of a lower version that was written so. Nothing is asked yet."""
         self._repo = repo
+        self._card = card
         # `False`: no token is looked for behind our back.
         self._api = HfApi(endpoint=endpoint.rstrip("/"), token=token or False, library_name="rote")
         self._files = Files(self._api, repo, self.url)
@@ -155,7 +170,14 @@ class HubHost:
 
     def finish(self, release: HostedRelease, *, notes: str) -> HostedRelease:
         """One commit on `main` with all that lies in the draft; then its tag; then the draft's branch goes. Raises
-        Refused without a manifest, StoreUnavailable."""
+        Refused without a manifest, StoreUnavailable, and what making the card raises."""
+        try:
+            return self._finish(release, notes, self._card)
+        except _BadCard as e:
+            _log.warning("%s: no README.md was written: %s", self.url, e)
+            return self._finish(release, notes, None)
+
+    def _finish(self, release: HostedRelease, notes: str, card: Callable[[str], str] | None) -> HostedRelease:
         tag, below, branch = release.tag, prefix_of(release.tag), _draft(release.tag)
 
         def make(head: str) -> list[_Operation] | None:
@@ -173,7 +195,8 @@ class HubHost:
                 )
             copies = [CommitOperationCopy(f.path, f.path, src_revision=drafted) for f in files]
             text = [_adding(below + NOTES, notes.encode())] if notes else []
-            return [*(copy for copy in copies if copy.path_in_repo != below + NOTES), *text]
+            front = self._front(tag, head, card) if card else []
+            return [*(copy for copy in copies if copy.path_in_repo != below + NOTES), *text, *front]
 
         self._commit(MAIN, f"Publish {tag}", make, tag)
         with translated(tag, self.url):
@@ -187,6 +210,20 @@ class HubHost:
             except NotFound:
                 pass  # another did the same this moment
         return self._release(tag, MAIN, self._tree(below, MAIN))
+
+    def _front(self, tag: str, head: str, card: Callable[[str], str]) -> list[_Operation]:
+        """What makes the card of a version the repository's README.md; nothing where that is somebody else's."""
+        model, version = releasetags.parse(tag)
+        there = self._look(frontpage.NAME, head)
+        data = None
+        if there is not None:
+            if there.size > frontpage.MAX_BYTES:
+                return []
+            read = self._files.small(frontpage.NAME, head, frontpage.MAX_BYTES)
+            data = read[0] if read else b""
+        if not frontpage.gives_way(data, model, version):
+            return []
+        return [_adding(frontpage.NAME, frontpage.page(card(tag), model, version))]
 
     def read(
         self, release: HostedRelease, asset: HostedAsset, start: int = 0, length: int | None = None
@@ -250,6 +287,11 @@ class HubHost:
                     return
                 except Conflict:
                     continue
+                except ValueError as e:
+                    # The Hub is asked about the front matter of a README.md before it is committed.
+                    if frontpage.NAME in str(e):
+                        raise _BadCard(str(e)) from e
+                    raise
                 except StoreUnavailable:
                     # The reply may be lost, and the commit made: who looks again knows.
                     if self._head(branch, what) == head:
@@ -293,9 +335,16 @@ class HubHost:
             return []
 
 
-def host(repo: str, environ: Mapping[str, str], *, token: str | None = None) -> HubHost:
-    """The repository OWNER/NAME at the Hub, or at `HF_ENDPOINT`. Without a `token` it is that which huggingface_hub
-    finds: `HF_TOKEN`, or what `hf auth login` keeps. Raises UsageError for an `HF_ENDPOINT` without TLS."""
+def host(
+    repo: str,
+    environ: Mapping[str, str],
+    *,
+    token: str | None = None,
+    card: Callable[[str], str] | None = None,
+) -> HubHost:
+    """The repository OWNER/NAME at the Hub, or at `HF_ENDPOINT`; `card` as of HubHost. Without a `token` it is that
+    which huggingface_hub finds: `HF_TOKEN`, or what `hf auth login` keeps. Raises UsageError for an `HF_ENDPOINT`
+    without TLS."""
     endpoint = environ.get("HF_ENDPOINT") or ENDPOINT
     found = token or environ.get("HF_TOKEN", "").strip() or get_token()
     at = urlsplit(endpoint)
@@ -303,7 +352,7 @@ def host(repo: str, environ: Mapping[str, str], *, token: str | None = None) -> 
         raise UsageError(
             "HF_ENDPOINT is not at https://, and a token goes nowhere else", next="unset HF_ENDPOINT"
         )
-    return HubHost(repo, endpoint=endpoint, token=found)
+    return HubHost(repo, endpoint=endpoint, token=found, card=card)
 
 
 def _adding(key: str, data: bytes) -> CommitOperationAdd:
