@@ -56,14 +56,12 @@ class Halting:
         """A signal came; the second one kills."""
         self.signals += 1
         again = self.signals > 1
-        self._come(
-            Halt(
-                STOPPED,
-                f"stopped by {name}",
-                f"{name}: the stages are told to end; once more kills them",
-                again,
-            )
+        told = (
+            f"{name} again: the stages are killed; once more ends rote before the run is recorded"
+            if again
+            else f"{name}: the stages are told to end; once more kills them"
         )
+        self._come(Halt(STOPPED, f"stopped by {name}", told, again))
 
     def asked(self, stop: Stop) -> None:
         """Somebody asked the run to end."""

@@ -29,7 +29,11 @@ from runbench import Bench, outcomes
 from rote.errors import Stopped
 from rote.stores.folder import FolderStore
 bench = Bench(Path(sys.argv[1]), FolderStore(sys.argv[2]), seed=7)
-bench.told.say = lambda line: print(line, flush=True)
+def say(line):
+    print(line, flush=True)
+    if "again" in line and len(sys.argv) > 3:
+        open(sys.argv[3])  # a fifo: as with a store that does not answer, only a signal wakes who waits here
+bench.told.say = say
 try:
     outcome = bench.run(jobs=2)
 except Stopped:
@@ -54,7 +58,8 @@ open("saved", "w").close()
 class Running:
     """A run in another process, and two fifos: `up` says that a stage has begun, the end of `life` that all are gone."""
 
-    def __init__(self, root: Path, store: Path, stages: str) -> None:
+    def __init__(self, root: Path, store: Path, stages: str, *, stuck: bool = False) -> None:
+        """`stuck`: after the second signal it waits for what never comes."""
         self.root = root
         root.mkdir()
         for name in ("never", "up", "life"):
@@ -63,7 +68,7 @@ class Running:
         (root / "rote.yaml").write_text("stages:\n" + stages)
         paths = [str(HERE), str(HERE.parents[1] / "src")]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PARENT, str(root), str(store)],
+            [sys.executable, "-c", PARENT, str(root), str(store), *([str(root / "never")] if stuck else [])],
             stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )  # fmt: skip
 
@@ -143,6 +148,29 @@ def test_the_second_signal_kills(deaf: Running) -> None:
     assert deaf.line("outcome").startswith("outcome stopped")
     assert deaf.gone()
     assert not (deaf.root / "deaf").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_the_third_signal_ends_rote_itself(tmp_path: Path, store: Path, number: signal.Signals) -> None:
+    running = Running(tmp_path / "project", store, f'  a:\n    cmd: "{DEAF}"\n    outs: [deaf]\n', stuck=True)
+    try:
+        running.up()
+        running.process.send_signal(number)
+        running.line(f"{number.name}: the stages are told to end; once more kills them")
+        running.process.send_signal(number)
+        running.line(f"{number.name} again: the stages are killed; once more ends rote")
+        running.process.send_signal(number)
+        assert running.line("given up")
+        assert running.process.wait(LONG) == 130
+        assert running.gone()
+    finally:
+        running.close()
+    bench = Bench(running.root, FolderStore(str(store)), seed=9)
+    assert bench.runs.get(bench.runs.resolve("last")).state == "running", "as after kill -9"
+    (running.root / "rote.yaml").write_text("stages:\n  a: {cmd: echo whole > deaf, outs: [deaf]}\n")
+    assert bench.run().ok
+    assert bench.read("deaf") == "whole\n"
+    bench.executor.close()
 
 
 def test_kill_9_of_rote_takes_the_stages_along_and_leaves_nothing_that_looks_complete(
