@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rote import conditional
 from rote.encoding import with_check, without_check
-from rote.errors import Corrupt, Missing, StoreError
+from rote.errors import Corrupt, Missing, NotFound, StoreError, TooNew
 from rote.ports import Clock, ObjectStore
 from rote.record import StoreInfo
 
@@ -43,9 +43,21 @@ def read(store: ObjectStore) -> StoreInfo:
     return _decoded(store, there.data)
 
 
+def refuse_newer(store: ObjectStore) -> None:
+    """Raise TooNew if the store has a newer format than this rote reads. A `rote.json` that is lost or damaged is no
+    reason not to read what else is there: who only reads needs nothing of it."""
+    try:
+        _decoded(store, store.get(KEY).data)
+    except (NotFound, Corrupt):
+        pass
+
+
 def _decoded(store: ObjectStore, data: bytes) -> StoreInfo:
     try:
         return without_check(data, StoreInfo, f"{store.url}: {KEY}")
+    except TooNew as e:
+        what = e.what.replace("this record has", "this store has")
+        raise TooNew(what, where=store.url, safe="nothing was changed", next=e.next) from None
     except Corrupt as e:
         raise Corrupt(
             f"{KEY} is not what rote writes: it is damaged, or this is no store",

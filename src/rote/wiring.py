@@ -120,11 +120,15 @@ class Wiring:
         return CachedStore(self.store, self.settings.cache.value, size, say=self.progress.say)
 
     def at(self, url: str, *, create: bool = False) -> ObjectStore:
-        """The store at an address, wrapped as every store is; with `create` a folder may be made."""
-        from rote.stores import address  # on demand
+        """The store at an address, wrapped as every store is; with `create` a folder may be made. Raises TooNew for a
+        folder of a newer format; elsewhere each record says that itself, and to ask first would cost a request."""
+        from rote.founding import refuse_newer  # on demand
+        from rote.stores import address  # as above
 
         abilities = self.guarantees.abilities(url) if "://" in url else Abilities
         store: ObjectStore = address.at(url, base=self.root, create=create, abilities=abilities)
+        if "://" not in store.url:
+            refuse_newer(store)
         if "://" in store.url or self._count:
             store = self.wrapping.around(store)
         return store if self._wrap is None else self._wrap(store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 from place import Place, Told
 
 from servers.canned import canned
@@ -76,13 +78,103 @@ def test_a_project_whose_own_cache_cannot_be_written(place: Place, how: str) -> 
     with spoiled(cache, how):
         assert "changed" in place.rote("status").out
         says(place.rote("add", "data", code=1), ".rote/cache")
-        says(place.rote("runs", code=1), "every run is in the store", ".rote/cache")
+        if how == "full":
+            says(place.rote("runs", code=1), "every run is in the store", ".rote/cache")
+        else:
+            assert "no runs" in place.rote("runs").out
         assert place.rote("store", "check", "--read-data").out.endswith("all is sound\n")
     cache.rmdir()
     assert place.files("data") == before
     place.rote("add", "data")
     assert "unchanged" in place.rote("status").out
     assert place.rote("store", "check", "--read-data").out.endswith("all is sound\n")
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """The folder as on a disk that was mounted to look at; where we may not mount, without the right to write."""
+    bound = ["mount", "--bind", str(folder), str(folder)]
+    mounted = (
+        sys.platform == "linux" and not subprocess.run(bound, capture_output=True, check=False).returncode
+    )
+    folders = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
+    if mounted:
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
+    else:
+        for path in folders:
+            path.chmod(0o500)
+    try:
+        yield
+    finally:
+        if mounted:
+            subprocess.run(["umount", str(folder)], check=True)
+        else:
+            for path in folders:
+                path.chmod(0o700)
+
+
+def test_a_project_that_may_only_be_looked_at(place: Place, tmp_path: Path) -> None:
+    """A colleague's, or one on a disk that was mounted to look at: whatever only asks has its answer."""
+    place.write("data/a.txt", "a")
+    place.write(
+        "rote.yaml",
+        """stages:
+  a: {cmd: "cp data/a.txt out; echo '{\\"x\\": 1}' > m.json", deps: [data], outs: [out], metrics: [m.json]}
+models:
+  m: {files: [out]}
+""",
+    )
+    place.rote("add", "data")
+    place.commit()
+    place.rote("run")
+    place.rote("release", "m", "--promote", "prod")
+    before = place.files(".rote/store")
+    with read_only(place.root / ".rote"):
+        for question, answer in {
+            "status": "nothing to do", "plan": "hit", "why a": "made by run", "runs": "finished",
+            "runs --where metrics.x>0": "finished", "show last": "finished", "compare last last": "do not differ",
+            "diff": "no difference", "ps": "no run", "ls data": "a.txt", "cat data/a.txt": "a", "models": "prod -> 1.0.0",
+            "store stats --quick": "packs", "store check": "all is sound", "gc": "garbage", "verify m@prod": "metrics",
+        }.items():  # fmt: skip
+            assert answer in place.rote(*question.split()).out, question
+        assert place.rote("sql", "select count(*) n from runs", "--json").json == [{"n": 1}]
+        place.rote("fetch", "m@prod", "--to", str(tmp_path / "fetched"))
+        assert (tmp_path / "fetched/out").read_text() == "a"
+        if not os.access(place.root / ".rote", os.W_OK):
+            for change in ("run", "add data", "checkout"):
+                says(place.rote(*change.split(), code=1), ".rote/lock")
+    assert place.files(".rote/store") == before
+    assert "nothing to do" in place.rote("run").out
+
+
+def test_a_store_of_a_newer_rote_is_refused_by_whoever_reads_it(place: Place) -> None:
+    """Not taken for an empty or a damaged one: it may lay out everything otherwise."""
+    place.write("data/a.txt", "a")
+    place.rote("add", "data")
+    (place.root / "data/a.txt").rename(place.root / "data/b.txt")
+    founded = place.root / ".rote/store/rote.json"
+    info = json.loads(founded.read_bytes().splitlines()[0])
+    body = json.dumps({**info, "format": 2}, sort_keys=True, separators=(",", ":")).encode()
+    founded.chmod(0o600)
+    founded.write_bytes(body + b"\nblake3:" + blake3(body).hexdigest().encode() + b"\n")
+    for command in (
+        "runs",
+        "checkout --force",
+        "ls data",
+        "models",
+        "store check",
+        "store stats",
+        "gc",
+        "run",
+        "add data",
+    ):
+        says(
+            place.rote(*command.split(), code=1),
+            "this store has format 2; this rote reads up to 1",
+            "upgrade rote",
+        )
+    founded.unlink()
+    assert place.rote("cat", "data/a.txt").out == "a", "who only reads needs nothing of it"
 
 
 @pytest.mark.parametrize(

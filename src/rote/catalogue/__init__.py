@@ -6,14 +6,17 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rote.catalogue.asking import MOST_ROWS, SECONDS, Table, ask, select_runs
 from rote.catalogue.filling import Synced, fill, read_run, write_runs
-from rote.catalogue.opening import PATIENCE, discard, is_damage, open_file, open_to_read
+from rote.catalogue.opening import PATIENCE, discard, is_damage, is_writable, open_file, open_to_read
 from rote.errors import RoteError
 from rote.ids import RunId
 from rote.ports import Clock, ObjectStore
+
+if TYPE_CHECKING:
+    import tempfile
 
 __all__ = ["Catalogue", "Synced", "Table"]
 
@@ -31,6 +34,8 @@ class Catalogue:
         self._path = path
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
+        self._spare: tempfile.TemporaryDirectory[str] | None = None
+        """Where the file lies if its own folder is somebody else's, or read-only: made anew by each command."""
 
     def sync(self, *, full: bool = False) -> Synced:
         """Bring the catalogue up to the store: new runs, those that were running, new versions and aliases.
@@ -100,6 +105,11 @@ class Catalogue:
             self._db.close()  # somebody deleted it
             self._db = None
         if self._db is None:
+            if not is_writable(self._path):
+                import tempfile  # takes some milliseconds to load, and is hardly ever needed
+
+                self._spare = tempfile.TemporaryDirectory(prefix="rote-catalogue-")
+                self._path = os.path.join(self._spare.name, "catalogue.db")
             self._db = open_file(self._path, self._store.url)
         if filled and self._db.execute("SELECT text FROM meta WHERE name = 'full'").fetchone() is None:
             fill(self._db, self._store, self._clock.now(), full=True)

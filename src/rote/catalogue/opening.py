@@ -31,6 +31,14 @@ def open_file(path: str, store: str) -> sqlite3.Connection:
         ) from e
 
 
+def is_writable(path: str) -> bool:
+    """Whether a file can be made at `path`, as far as the folder above it says."""
+    folder = os.path.dirname(os.path.abspath(path))
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    return os.access(folder, os.W_OK)
+
+
 def open_to_read(path: str) -> sqlite3.Connection:
     """A second connection that cannot write. Raises sqlite3.Error."""
     uri = f"file:{quote(os.path.abspath(path))}?mode=ro"

@@ -70,8 +70,9 @@ class Places:
         return os.path.join(self.cache, "bases", digest_of(path.encode())[:32])
 
     def probe(self) -> str:
-        """A file that may be written to ask the file system for its time."""
-        return os.path.join(self.cache, f"time.{os.getpid()}")
+        """A file that may be written to ask the file system for its time: one for each user, since of two who write it
+        at once each reads a time at which it did ask."""
+        return os.path.join(self.cache, f"time.{os.getuid() if hasattr(os, 'getuid') else 0}")
 
     def staging(self, target: str) -> str:
         """A new empty folder on the device of `target`, named after this process: in the cache if that is there."""
