@@ -143,7 +143,7 @@ def span(seconds: float) -> str:
 
 def size(count: int) -> str:
     """Bytes, for people."""
-    for unit, power in (("GB", 9), ("MB", 6), ("kB", 3)):
+    for unit, power in (("TB", 12), ("GB", 9), ("MB", 6), ("kB", 3)):
         if count >= 10**power:
             return f"{count / 10**power:.3g} {unit}"
     return f"{count} bytes"

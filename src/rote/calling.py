@@ -104,7 +104,7 @@ def _value(mark: Mark, hint: Any, where: str) -> Any:
         not isinstance(value, plain) or (plain is int and isinstance(value, bool))
     ):
         raise ConfigError(
-            f"{file}: {key} is {shown(str(value))} ({type(value).__name__}), and the function wants {plain.__name__}",
+            f"{file}: {key} is {_worded(value)} ({type(value).__name__}), and the function wants {plain.__name__}",
             where=where,
             next=f"change {file}, or the argument's type",
         )
@@ -146,6 +146,11 @@ def _number(value: Any) -> Any:
     if callable(item):
         return item()
     raise TypeError(f"a {type(value).__name__} is no number, text, list or mapping")
+
+
+def _worded(value: object) -> str:
+    """A value for people: text in quotes."""
+    return shown(value) if isinstance(value, str) else str(value)[:200]
 
 
 if __name__ == "__main__":

@@ -89,7 +89,8 @@ class Operating:
         """See `Project.run`."""
         if not self._w.pipeline.stages:
             raise UsageError(
-                "rote.yaml describes no stages yet, so there is nothing to run",
+                "this project describes no stages yet, so there is nothing to run",
+                where="dvc.yaml" if self._w.pipeline.dvc else "rote.yaml",
                 next="describe one: stages: {train: {cmd: python train.py, deps: [train.py], outs: [model.bin]}}",
             )
         self._bury()

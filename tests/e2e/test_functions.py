@@ -71,8 +71,9 @@ def test_planning_runs_nothing_of_the_file(place: Place) -> None:
 
 def test_a_param_of_another_type_is_told(place: Place) -> None:
     project(place)
-    told = place.rote("run", "-S", "prepare.size=much", code=1).out
-    assert "prepare.size is 'much' (str), and the function wants int" in told
+    for value, said in (("much", "'much' (str)"), ("0.5", "0.5 (float)")):
+        told = place.rote("run", "-S", f"prepare.size={value}", code=1).out
+        assert f"prepare.size is {said}, and the function wants int" in told
 
 
 def test_what_is_returned_must_be_a_mapping_that_json_can_say(place: Place) -> None:

@@ -32,7 +32,7 @@ def plan_command(
     if json_:
         as_json(plan)
     elif not plan.decisions:
-        click.echo("rote.yaml describes no stages yet")
+        click.echo("this project describes no stages yet")
     else:
         click.echo(table(["stage", "would", "why"], [_row(d) for d in plan.decisions]))
         runs, blocked = len(plan.of("run")), len(plan.of("blocked"))
