@@ -59,7 +59,13 @@ def test_durations(seconds: float, text: str) -> None:
 
 
 def test_bytes() -> None:
-    assert [size(n) for n in (12, 1200, 2_100_000, 3_000_000_000, 10**14)] == ["12 bytes", "1.2 kB", "2.1 MB", "3 GB", "100 TB"]
+    assert [size(n) for n in (12, 1200, 2_100_000, 3_000_000_000, 10**14)] == [
+        "12 bytes",
+        "1.2 kB",
+        "2.1 MB",
+        "3 GB",
+        "100 TB",
+    ]
 
 
 @pytest.mark.parametrize("exceeded", ["timeout", "memory", "machine"])
