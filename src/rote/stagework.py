@@ -311,7 +311,7 @@ class Stagework:
         exit = process.wait()
         log(mask.rest())
         if exit.stopped:
-            raise Failure("stopped", exit=exit)
+            raise Failure("it was told to end", exit=exit)
         known = (*typed, *secret_values(self._environment))
         if exit.exceeded:
             what, next = bounding.ended(stage, exit.exceeded, exit.code, exit.peak)

@@ -361,8 +361,9 @@ def test_interrupted_run_is_recorded_as_stopped(place: Place) -> None:
     running = place.start("run")
     wait_for(place.root / "started", running)
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=60)
+    said, _ = running.communicate(timeout=60)
     assert running.returncode == 130
+    assert "a: stopped – it was told to end; what it had written is in " in said.decode()
     assert place.rote("show", "last", "--json").json["state"] == "stopped"
     assert not (place.root / "o.txt").exists()
 
