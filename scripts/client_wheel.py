@@ -49,6 +49,10 @@ packages = ["rote"]
 """
 
 
+MARK = "These files are a part of those of the package rote; install one of the two.\n"
+"""A file of the wheel by which `import rote` sees that both are installed."""
+
+
 def file_of(module: str) -> Path | None:
     """Where a module lies, or None if there is none of that name."""
     path = SRC / Path(*module.split("."))
@@ -97,6 +101,7 @@ def main(out: Path) -> None:
             target = here / path.relative_to(SRC)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
+        (here / "rote" / "rote-client").write_text(MARK)
         shutil.copyfile(ROOT / "LICENSE", here / "LICENSE")
         (here / "pyproject.toml").write_text(PYPROJECT.format(version=version["__version__"]))
         command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out.resolve())]

@@ -6,6 +6,7 @@ rest is loaded when it is used.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from rote._version import __version__
@@ -27,6 +28,18 @@ __all__ = [
     "Dep", "Metrics", "Model", "Out", "Param", "Plots", "Previous", "Project", "RoteError", "__version__", "checkpoint",
     "dataset", "get", "init", "open", "schema", "stage", "verify",
 ]  # fmt: skip
+
+
+if all(os.path.exists(os.path.join(__path__[0], name)) for name in ("rote-client", "project.py")):
+    # `rote-client` holds a part of the same files and marks them. A look for the mark is all that this costs.
+    import warnings
+
+    warnings.warn(
+        "both rote and rote-client are installed, and they own the same files, perhaps of different versions: "
+        "pip uninstall -y rote-client && pip install --force-reinstall --no-deps rote",
+        RuntimeWarning,
+        stacklevel=2,
+    )
 
 
 def open(

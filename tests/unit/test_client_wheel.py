@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -67,6 +68,31 @@ def app(installed, tmp_path):
         return done.stdout.strip()
 
     return run
+
+
+def test_both_in_one_place_are_told(installed, tmp_path):
+    """They own the same files: whoever takes one away takes files of the other along."""
+    place, wheel = installed
+
+    def imported(where):
+        argv = [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            "import sys; sys.path[:0] = sys.argv[1:]; import rote.errors",
+        ]
+        done = subprocess.run(
+            [*argv, str(where), str(place / "others")], capture_output=True, text=True, check=True
+        )
+        return done.stderr
+
+    shutil.copytree(ROOT / "src", tmp_path / "rote alone", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(tmp_path / "rote alone", tmp_path / "both")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "both")
+    assert "pip uninstall -y rote-client" in imported(tmp_path / "both")
+    assert imported(tmp_path / "rote alone") == ""
+    assert imported(place / "own") == ""
 
 
 def test_it_is_small(installed):
