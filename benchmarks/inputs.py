@@ -30,3 +30,22 @@ def large_file(path: Path, size: int = 1 << 30, seed: int = 1, front: bytes = b"
         out.write(front)
         for _ in range(size >> 24):
             out.write(rnd.randbytes(1 << 24))
+
+
+MEGABYTE = 1_000_000
+
+
+def noise(size: int, seed: int = 1) -> bytes:
+    """Bytes that no compression shrinks."""
+    rnd = random.Random(seed)
+    return b"".join(rnd.randbytes(min(MEGABYTE, size - at)) for at in range(0, size, MEGABYTE))
+
+
+def changed(data: bytes, share: float, stretches: int) -> bytes:
+    """The same with this share of it replaced, in so many stretches of one length, spread evenly."""
+    length = int(len(data) * share / stretches)
+    found = bytearray(data)
+    for number in range(stretches):
+        start = (2 * number + 1) * len(data) // (2 * stretches) - length // 2
+        found[start : start + length] = noise(length, seed=1000 * stretches + number)
+    return bytes(found)

@@ -22,6 +22,7 @@ SCRIPTS = (
     "p06_p07_large_file.py",
     "p12_query.py",
     "p13_million.py",
+    "p14_update.py",
     "p15_ci.py",
     "p01_p07_s3.py",
 )

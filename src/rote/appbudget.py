@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rote import appcost, polling, versions
-from rote.appcost import AppCost, Following
+from rote.appcost import AppCost, Chunks, Following
 from rote.errors import UsageError
 from rote.snapshot import SnapshotRef
 from rote.usage import PLANS
@@ -34,16 +34,17 @@ def budget(
         )
     named = wiring.registry.get(model, alias)
     before = _former(wiring, named)
-    mine = _chunks(wiring, named.snapshot)
-    changed = appcost.news(_chunks(wiring, before.snapshot), mine) if before else named.snapshot.size
-    known = {file.digest for file in before.files} if before else set()
+    mine = _files(wiring, named.snapshot)
+    found = appcost.news(_files(wiring, before.snapshot) if before else [], mine)
     following = Following(
         apps=apps,
         every=polling.seconds(every),
         updates=updates,
         size=named.snapshot.size,
-        changed=changed,
-        files=sum(file.digest not in known for file in named.files),
+        changed=found.changed,
+        files=found.files,
+        parts=found.parts,
+        manifest=appcost.manifest(mine),
     )
     return AppBudget(
         model=model,
@@ -64,19 +65,18 @@ def _former(wiring: Wiring, named: Version) -> Version | None:
     return None
 
 
-def _chunks(wiring: Wiring, ref: SnapshotRef) -> list[tuple[bytes, int]]:
-    """(digest, length) of every chunk of a snapshot; a small file is one."""
-    found: list[tuple[bytes, int]] = []
+def _files(wiring: Wiring, ref: SnapshotRef) -> list[Chunks]:
+    """The chunks of every file of a snapshot."""
+    found: list[Chunks] = []
     record = wiring.snapshots.record(ref)
     for node in wiring.snapshots.nodes(record):
         rows, places = node.rows, node.places
         at = 0
         for row, count in enumerate(places.counts):
             if count < 2:
-                found.append((rows.digest(row), rows.sizes[row]))
+                found.append([(rows.digest(row), rows.sizes[row])])
                 continue
-            found += [
-                (places.digests[n * 32 : n * 32 + 32], places.lengths[n]) for n in range(at, at + count)
-            ]
+            several = range(at, at + count)
+            found.append([(places.digests[n * 32 : n * 32 + 32], places.lengths[n]) for n in several])
             at += count
     return found

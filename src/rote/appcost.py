@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from rote.pipeline import Limits
+from rote.stretches import Piece, requests
 
 MONTH: Final = 30 * 86_400.0
 _DOCUMENT: Final = 4096
-_BATCH: Final = 8 << 20
+_MANIFEST_FILE: Final = 400
+_MANIFEST_CHUNK: Final = 76
+"""What a file, and a chunk of one, take in the manifest."""
 
 
 class Following(msgspec.Struct, frozen=True, kw_only=True):
     """How a model is followed: by so many applications, with a look every so many seconds, and so many new versions a
-    month. `size` is a version's in bytes, `changed` what of it is new in each, `files` how many files that touches."""
+    month. `size` is a version's in bytes, `changed` what of it is new in each, `files` how many files that touches,
+    `parts` in how many requests it is read, `manifest` the size of the list of what a version consists of."""
 
     apps: int
     every: float
@@ -24,6 +28,8 @@ class Following(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     changed: int
     files: int = 1
+    parts: int = 1
+    manifest: int = 0
 
 
 class Fit(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,11 +67,11 @@ def month(following: Following, plans: Mapping[str, Limits]) -> AppCost:
     """What a month costs."""
     f = following
     looks = round(f.apps * MONTH / f.every)
-    # The document, the list of files, and the changed chunks in batches.
-    requests = 2 + max(f.files, -(-f.changed // _BATCH))
-    fetches = round(f.apps * f.updates * requests)
-    out = round(f.apps * f.updates * (f.changed + _DOCUMENT))
-    cost = AppCost(looks=looks, fetches=fetches, out=out, first=f.size + _DOCUMENT, fits=[])
+    # The document, the manifest, and what is new.
+    fetches = round(f.apps * f.updates * (2 + f.parts))
+    out = round(f.apps * f.updates * (f.changed + f.manifest + _DOCUMENT))
+    first = f.size + f.manifest + _DOCUMENT
+    cost = AppCost(looks=looks, fetches=fetches, out=out, first=first, fits=[])
     cost.fits.extend(_fit(name, limits, f, cost) for name, limits in plans.items())
     return cost
 
@@ -86,7 +92,39 @@ def _share(used: int, limit: int | None) -> float | None:
     return None if limit is None else used / limit if limit else float("inf")
 
 
-def news(former: Sequence[tuple[bytes, int]], latter: Sequence[tuple[bytes, int]]) -> int:
-    """The bytes of the chunks (digest, length) of one version that another does not have."""
-    there = {digest for digest, _ in former}
-    return sum(length for digest, length in dict(latter).items() if digest not in there)
+Chunks = Sequence[tuple[bytes, int]]
+"""Of a file, in order: (digest, length); a small file is one."""
+
+
+class News(msgspec.Struct, frozen=True):
+    """What of a version another one does not have: bytes, in how many files, read by how many requests."""
+
+    changed: int
+    files: int
+    parts: int
+
+
+def news(former: Iterable[Chunks], latter: Iterable[Chunks]) -> News:
+    """What is new in the files of the latter version."""
+    there = {digest for chunks in former for digest, _ in chunks}
+    changed: dict[bytes, int] = {}
+    files = parts = 0
+    for chunks in latter:
+        wanted = [(digest, length) for digest, length in chunks if digest not in there]
+        changed.update(wanted)
+        files += bool(wanted)
+        parts += requests(_pieces(chunks, there)) if wanted else 0
+    return News(sum(changed.values()), files, parts)
+
+
+def _pieces(chunks: Chunks, there: Container[bytes]) -> Iterator[Piece]:
+    start = 0
+    for digest, length in chunks:
+        yield Piece(start, length, digest, digest in there)
+        start += length
+
+
+def manifest(files: Iterable[Chunks]) -> int:
+    """About how many bytes the list of these files takes."""
+    counts = [len(chunks) for chunks in files]
+    return sum(_MANIFEST_FILE + _MANIFEST_CHUNK * (count if count > 1 else 0) for count in counts)

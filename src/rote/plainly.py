@@ -13,9 +13,7 @@ from rote.landed import Provenance
 from rote.ports import Incoming, Landing, Progress, Silence
 from rote.publication import PublishedAsset, PublishedFile, PublishedManifest
 from rote.snapshot import Entry
-
-BATCH = 8 << 20
-"""Bytes that are asked for, and held, at a time; or one chunk, where that is larger."""
+from rote.stretches import BATCH, Piece, batches
 
 MAX_CHUNK = 64 << 20
 """A manifest that says larger chunks is one that a stranger made: then the file is read without them."""
@@ -37,14 +35,6 @@ class Plain(Protocol):
 
     def ranges(self, asset: PublishedAsset, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Several (start, length) of a part, in the order asked. Raises Corrupt where it is shorter, NotFound."""
-
-
-class _Piece(msgspec.Struct, frozen=True):
-    """A stretch of a file; `digest` where it is a chunk."""
-
-    start: int
-    length: int
-    digest: bytes | None
 
 
 def bring(
@@ -87,13 +77,13 @@ def _entry(file: PublishedFile) -> Entry:
 def _parts(plain: Plain, file: PublishedFile, incoming: Incoming) -> Iterator[bytes]:
     """The bytes of a file, each chunk verified by itself and the whole at the end."""
     whole = blake3()
-    for batch in _batches(_pieces(file)):
-        here = [incoming.chunk(piece.digest) if piece.digest else None for piece in batch]
-        wanted = [(p.start, p.length) for p, data in zip(batch, here, strict=True) if data is None]
-        came = iter(_read(plain, file, wanted))
-        for piece, known in zip(batch, here, strict=True):
-            data = next(came) if known is None else known
-            if piece.digest and known is None and blake3(data).digest() != piece.digest:
+    for batch in batches(_pieces(file, incoming)):
+        came = iter(_read(plain, file, [(p.start, p.length) for p in batch if not p.here]))
+        for piece in batch:
+            data = incoming.chunk(piece.digest) if piece.digest and piece.here else next(came)
+            if data is None:  # it was here, and is damaged
+                (data,) = _read(plain, file, [(piece.start, piece.length)])
+            if piece.digest and blake3(data).digest() != piece.digest:
                 raise _damaged(plain, file)
             whole.update(data)
             yield data
@@ -101,29 +91,17 @@ def _parts(plain: Plain, file: PublishedFile, incoming: Incoming) -> Iterator[by
         raise _damaged(plain, file)
 
 
-def _pieces(file: PublishedFile) -> Iterator[_Piece]:
+def _pieces(file: PublishedFile, incoming: Incoming) -> Iterator[Piece]:
     start = 0
     largest = max((length for _, length in file.chunks), default=0)
-    for digest, length in file.chunks if largest <= MAX_CHUNK else ():
-        yield _Piece(start, length, bytes.fromhex(digest))
+    for text, length in file.chunks if largest <= MAX_CHUNK else ():
+        digest = bytes.fromhex(text)
+        yield Piece(start, length, digest, incoming.has(digest))
         start += length
     while start < file.size:
         length = min(BATCH, file.size - start)
-        yield _Piece(start, length, None)
+        yield Piece(start, length)
         start += length
-
-
-def _batches(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:
-    batch: list[_Piece] = []
-    size = 0
-    for piece in pieces:
-        if batch and size + piece.length > BATCH:
-            yield batch
-            batch, size = [], 0
-        batch.append(piece)
-        size += piece.length
-    if batch:
-        yield batch
 
 
 def _read(plain: Plain, file: PublishedFile, ranges: Sequence[tuple[int, int]]) -> list[bytes]:

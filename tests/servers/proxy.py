@@ -94,6 +94,8 @@ class Log:
     faults: list[tuple[Asked, Fault]] = field(default_factory=list)
     uploaded: int = 0
     """Bytes of bodies that came from the client, also of requests that were cut."""
+    downloaded: int = 0
+    """Bytes of bodies that went to the client whole."""
 
 
 class _Gone(Exception):
@@ -212,6 +214,8 @@ class Proxy:
             client.sendall(data[: fault.after])
             raise _Gone
         client.sendall(data)
+        with self._lock:
+            log.downloaded += len(data) if method != "HEAD" else 0
         return True
 
     def _body(self, reader: Any, log: Log, length: int, cut: int | None) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rote.appcost import Following, month, news
+from rote.appcost import Following, News, manifest, month, news
 from rote.pipeline import Limits
 
 PLANS = {"small": Limits(reads=1000, out=10_000_000), "wide": Limits(reads=10_000_000), "free": Limits()}
@@ -37,10 +37,27 @@ def test_how_often_would_do() -> None:
     assert never.every is None
 
 
-def test_large_updates_take_more_requests() -> None:
-    assert month(Following(apps=1, every=1e9, updates=1, size=9, changed=80 << 20), {}).fetches == 12
+def test_an_update_reads_the_manifest_and_what_is_new() -> None:
+    following = Following(apps=1, every=1e9, updates=1, size=9, changed=80 << 20, parts=10, manifest=700)
+    cost = month(following, {})
+    assert cost.fetches == 12
+    assert cost.out == (80 << 20) + 700 + 4096
+    assert cost.first == 9 + 700 + 4096
 
 
-def test_what_is_new_is_counted_once() -> None:
-    assert news([(b"a", 10), (b"b", 5)], [(b"a", 10), (b"c", 7), (b"c", 7)]) == 7
-    assert news([], [(b"a", 10)]) == 10
+MIB = 1 << 20
+
+
+def test_what_is_new_is_counted_once_and_read_in_stretches() -> None:
+    assert news([[(b"a", 10), (b"b", 5)]], [[(b"a", 10), (b"c", 7), (b"c", 7)]]) == News(7, 1, 1)
+    assert news([], [[(b"a", 10)], [(b"b", 1)]]) == News(11, 2, 2)
+    former = [(bytes([n]), MIB) for n in range(100)]
+    ends = [(b"new", MIB), *former[1:50], (b"other", MIB), *former[51:]]
+    assert news([former], [ends, former]) == News(2 * MIB, 1, 2)
+    small = [(b"new", MIB), (b"a", 1000), (b"other", MIB)]
+    assert news([[(b"a", 1000)]], [small]).parts == 1, "a small gap is read over"
+    assert news([], [former]).parts == 13
+
+
+def test_the_list_of_files() -> None:
+    assert manifest([[(b"a", 10)], [(b"b", MIB)] * 100]) == 800 + 7600

@@ -94,6 +94,33 @@ class TestAtATarget:
         assert bench.target.bytes.total() < size / 3
         assert len(bench.target.journal) <= 6
 
+    def test_changes_all_over_a_file_are_asked_for_at_once(self, bench, follow):
+        large = noise(20 << 20)
+        bench.ship({"m": {"net": large}})
+        model = follow()
+        model.path()
+        changed = bytearray(large)
+        for start in range(1 << 20, len(large), 4 << 20):
+            changed[start : start + 1000] = noise(1000, start)
+        bench.ship({"m": {"net": bytes(changed)}})
+        assert model.refresh()
+        assert served(model) == {"net": bytes(changed)}
+        assert [kind for kind, _ in bench.target.journal] == ["head", "get", "get_ranges", "get_ranges"]
+        assert bench.target.bytes.total() < 11 << 20
+
+    def test_a_chunk_that_was_damaged_here_is_read_anew(self, bench, follow):
+        model = follow()
+        net = model.path() / "m" / "net"
+        bench.ship(TWO)
+        net.chmod(0o644)
+        with net.open("r+b") as file:
+            file.seek(5 << 20)
+            file.write(b"rot")
+        bench.target.reset()
+        assert model.refresh()
+        assert served(model) == TWO["m"]
+        assert bench.target.bytes.total() < 4 << 20, "the others were taken from here"
+
     def test_files_in_parts_are_joined(self, bench, follow):
         bench.ship(TWO, largest=1 << 20)
         model = follow()

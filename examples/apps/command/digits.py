@@ -32,8 +32,8 @@ def main() -> int:
         words.error("say where the model was published: --from ADDRESS, or the variable DIGITS_FROM")
     if not said.images and not said.version:
         words.error("name an image")
-    model = Model(said.place, "digits", cache=said.cache, keys=said.key)
     try:
+        model = Model(said.place, "digits", cache=said.cache, keys=said.key)
         folder = model.path()  # looks for a newer version: one small request
     except RoteError as e:
         print("\n".join(e.lines()), file=sys.stderr)

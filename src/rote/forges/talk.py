@@ -196,7 +196,7 @@ class Talk:
         if spent + wait > (patience.deadline if known else min(patience.stranger, patience.deadline)):
             raise error
         if wait >= 5:
-            _log.warning("%s is busy; going on in %d seconds", self.vendor.name, int(wait))
+            _log.warning("%s; going on in %d seconds", error.what, int(wait))
         self._clock.sleep(wait)
 
     def _heads(self) -> dict[str, str]:

@@ -84,6 +84,10 @@ class IncomingVersion:
             return True
         return False
 
+    def has(self, digest: bytes) -> bool:
+        """See ports.Incoming."""
+        return Digest(digest.hex()) in self._pieces
+
     def chunk(self, digest: bytes) -> bytes | None:
         """See ports.Incoming."""
         found = self._pieces.get(Digest(digest.hex()))

@@ -30,6 +30,9 @@ class Incoming(Sink, Protocol):
         """Take over a file that is here already with exactly this content (its digest is computed). False if there is
         none: then it must be written."""
 
+    def has(self, digest: bytes) -> bool:
+        """Whether a chunk of this BLAKE3 digest should be in the files that are here; nothing is read."""
+
     def chunk(self, digest: bytes) -> bytes | None:
         """A chunk from the files that are here, by its BLAKE3 digest; verified, or None."""
 

@@ -11,11 +11,10 @@ from rote.ports import ObjectStore
 from rote.stores.budget import BudgetStore, Tally
 from rote.stores.months import Months
 from rote.stores.retry import Patience, RetryingStore, Waiting
+from rote.stretches import GAP
 from rote.usage import Usage
 
 _log = logging.getLogger(__name__)
-COALESCE = 256 << 10
-"""Bytes between two ranges that the cloud adapter reads over rather than ask twice."""
 
 
 class Timing(Waiting, Protocol):
@@ -60,7 +59,7 @@ class Wrapping:
         # Programs that never close anything have their account all the same.
         weakref.finalize(self, _write, book, "python", self._clock)
         self._books.append(book)
-        counted = BudgetStore(store, book.tally, coalesce=COALESCE, looks=True)
+        counted = BudgetStore(store, book.tally, coalesce=GAP, looks=True)
         book.retrying = RetryingStore(counted, self._clock, self._patience, say=self._say)
         return book.retrying
 

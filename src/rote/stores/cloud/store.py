@@ -14,14 +14,13 @@ from rote.stores import keys
 from rote.stores.cloud.connecting import Connect, connector
 from rote.stores.cloud.refusals import final, told
 from rote.stores.locations import READ_ONLY, Location
+from rote.stretches import GAP
 
 MULTIPART = 64 << 20
 """Bytes from which on an object goes in parts. Below, one conditional request does it, which is also the cheapest."""
 PART = 16 << 20
 _LONGER = re.compile(r"[0-9a-f]{33,39}\Z")
 """An MD5 with more behind it is nobody's etag, but RGW compares only as many characters as its own has."""
-COALESCE = 256 << 10
-"""Ranges with smaller gaps between them are read in one request."""
 
 
 class CloudStore:
@@ -84,7 +83,7 @@ class CloudStore:
                 key,
                 starts=[start for start, _ in wanted],
                 lengths=[length for _, length in wanted],
-                coalesce=COALESCE,
+                coalesce=GAP,
             )
             parts = [bytes(part) for part in found]
         if any(len(part) != length for part, (_, length) in zip(parts, wanted, strict=True)):

@@ -67,7 +67,7 @@ def gone(root: str) -> StoreUnavailable:
         "the store's folder is not there; a disk that is not mounted may be the reason",
         where=root,
         safe="nothing was written",
-        next="mount it; if there never was a store, `rote init` makes one",
+        next="mount it, or check the address; if there never was a store, `rote init` makes one",
     )
 
 

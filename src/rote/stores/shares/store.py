@@ -11,9 +11,8 @@ from rote.errors import Conflict, Corrupt, NotFound, Unsupported
 from rote.ports import Abilities, Found, Meta
 from rote.stores import keys
 from rote.stores.shares.files import Files
+from rote.stretches import GAP
 
-COALESCE = 256 << 10
-"""Ranges with smaller gaps between them are read in one request."""
 _AT_ONCE = 4
 """Requests under way for one call."""
 _LOCKS = 64
@@ -166,7 +165,7 @@ def _joined(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """The spans to read, in order, with small gaps read over."""
     spans: list[tuple[int, int]] = []
     for start, length in sorted(ranges):
-        if spans and start <= spans[-1][0] + spans[-1][1] + COALESCE:
+        if spans and start <= spans[-1][0] + spans[-1][1] + GAP:
             first, so_far = spans[-1]
             spans[-1] = (first, max(so_far, start + length - first))
         else:
