@@ -11,10 +11,12 @@ import msgspec
 
 from rote.config import overrides as overriding
 from rote.config import params
+from rote.config.root import FOLDER
 from rote.control import Control
 from rote.errors import Locked, Missing, Refused
 from rote.following import Following
 from rote.ids import RunId, run_id, shown
+from rote.leftovers import LOST, Leftovers
 from rote.pacing import patience
 from rote.redaction import MASK, redact_values
 from rote.resuming import apart
@@ -23,8 +25,8 @@ from rote.vigil import Vigil
 from rote.waking import NAME as WAKE
 from rote.waking import poke
 from rote.wiring import Wiring
+from rote.worktree import lock, trees
 
-LOST = "rote was killed, or lost its store, before the run ended"
 SILENT = "its machine gave no sign of life any more"
 _CHAIN = 100
 """Runs of which each goes on with the next that are looked at, at most."""
@@ -59,11 +61,6 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing ran any more: it was recorded as stopped just now."""
 
 
-def under_way(own: str) -> str:
-    """The path of the file that names the run under way in a tree; `own` is rote's own folder."""
-    return os.path.join(own, "running")
-
-
 class Controlling:
     """Control of the runs of one store, from one working tree."""
 
@@ -72,17 +69,22 @@ class Controlling:
         self._control = Control(wiring.store, wiring.clock, wiring.by)
 
     def here(self, id: RunId) -> bool | None:
-        """Whether a run is made in this working tree: True while its process is at work, False if it is gone, None if
-        the run is made elsewhere."""
-        try:
-            with open(under_way(self._w.own), encoding="ascii") as f:
-                named, _, pid = f.read().strip().partition(" ")
-        except (OSError, UnicodeDecodeError):
-            named, pid = "", ""
-        if named != id:
-            return False if self._w.runs.local(id) else None
-        worker = self._w.workspace.worker()
-        return worker is not None and (not worker or not pid or str(worker) == pid)
+        """Whether a run is made in a working tree of this project: True while its process is at work, False if it is
+        gone, None if the run is made elsewhere."""
+        for tree in trees.trees(self._w.root):
+            begun = trees.begun(tree)
+            if begun is not None and begun.run == id:
+                worker = lock.worker(os.path.join(tree, FOLDER, "lock"))
+                return worker is not None and (not worker or not begun.pid or worker == begun.pid)
+        return False if self._w.runs.local(id) else None
+
+    def _tree(self, id: RunId) -> Wiring:
+        """The working tree of this project in which a run is made; this one, if it is made elsewhere."""
+        for tree in trees.trees(self._w.root)[1:]:
+            begun = trees.begun(tree)
+            if begun is not None and begun.run == id:
+                return self._w.elsewhere(tree)
+        return self._w
 
     def ps(self) -> list[Active]:
         """The runs that count as running, oldest first."""
@@ -114,8 +116,17 @@ class Controlling:
 
     def follow(self, id: RunId, stage: str | None) -> Iterator[bytes]:
         """See `Project.logs`."""
-        following = Following(self._w.store, self._w.runs, self._control, self._w.clock, here=self.here)
+        following = Following(self._w.store, self._w.runs, self._control, self._w.clock, here=self._near)
         return following.follow(id, stage)
+
+    def logs(self, id: RunId, stage: str | None) -> Iterator[bytes]:
+        """See `Project.logs`."""
+        return self._tree(id).runs.logs(id, stage)
+
+    def _near(self, id: RunId) -> bool | None:
+        """As `here`; but one under way in another tree is followed through the store: its files go with the tree."""
+        here = self.here(id)
+        return None if here and self._tree(id) is not self._w else here
 
     # ---- stopping ----------------------------------------------------------------------------------------------
 
@@ -127,7 +138,7 @@ class Controlling:
         if self.here(id) is False:
             return Stopped(run=self.bury(id, LOST), over=False, gone=True)
         before = self._control.stop(id, now=now)
-        poke(os.path.join(self._w.runs.folder(id), WAKE))
+        poke(os.path.join(self._tree(id).runs.folder(id), WAKE))
         asked = before.by if before else ""
         if not wait:
             return Stopped(run=run, over=False, asked=asked)
@@ -161,8 +172,10 @@ class Controlling:
         if self.here(id) is None:
             self._w.runs.bury(id, why)
         else:
-            with suppress(Locked), self._w.workspace.lock("rote stop", wait=False):
-                self._w.runs.bury(id, why)
+            tree = self._tree(id)
+            with suppress(Locked), tree.workspace.lock("rote stop", wait=False):
+                Leftovers(tree).here()
+                tree.runs.bury(id, why)
         return self._w.runs.get(id)
 
     # ---- going on ----------------------------------------------------------------------------------------------

@@ -14,10 +14,7 @@ from rote.ids import shown
 from rote.wiring import Wiring
 from rote.worktree import lock
 from rote.worktree.laying import Laying, without
-
-SMOKE = os.path.join(".rote", "smoke")
-REVISIONS = os.path.join(".rote", "revs")
-"""Where they lie, below the project's folder."""
+from rote.worktree.trees import REVISIONS, SMOKE
 
 
 class Elsewhere:

@@ -12,6 +12,7 @@ import msgspec
 from rote.config import deadlines
 from rote.controlling import Controlling
 from rote.errors import BadPath, UsageError
+from rote.leftovers import Leftovers
 from rote.operating import Operating, Terms
 from rote.plan import Plan, Why
 from rote.run import Request, Run
@@ -56,6 +57,7 @@ class Launching:
 
     def resumed(self, id: str, more: Launch, jobs: int | None) -> Launch:
         """What a run had been asked for that is to be gone on with, and `more`. Raises Missing, Locked, Refused."""
+        Leftovers(self._w).clear()
         former = Controlling(self._w).ended(self._w.runs.resolve(id))
         asked = former.asked or Request(targets=[outcome.stage for outcome in former.stages])
         return msgspec.structs.replace(
@@ -66,6 +68,7 @@ class Launching:
 
     def run(self, asked: Launch) -> RunOutcome:
         """See `Project.run`."""
+        Leftovers(self._w).clear()
         if not asked.rev:
             return self._run(self._w, asked, "")
         from rote.elsewhere import Elsewhere  # most runs are made where one stands
@@ -84,8 +87,8 @@ class Launching:
 
     def plan(self, asked: Launch) -> Plan:
         """See `Project.plan`: what a run that is asked for like this would do."""
-        targets = [target(self._w, self._cwd, text) for text in asked.stages]
         with self._looked(asked) as tree:
+            targets = [target(self._w, self._cwd, text) for text in asked.stages]
             return Operating(tree).plan(
                 targets, overrides=asked.overrides, force=asked.force, smoke=asked.smoke
             )
@@ -99,6 +102,7 @@ class Launching:
     @contextmanager
     def _looked(self, asked: Launch) -> Iterator[Wiring]:
         """The working tree that a run would have. The user's own is looked at without its lock."""
+        Leftovers(self._w).clear()
         if not asked.smoke:
             yield self._w
             return
@@ -135,8 +139,8 @@ class Launching:
             pass
 
     def _run(self, here: Wiring, asked: Launch, commit: str) -> RunOutcome:
-        targets = [target(here, self._cwd, text) for text in asked.stages]
         with self._tree(here, asked) as tree:
+            targets = [target(here if asked.smoke else tree, self._cwd, text) for text in asked.stages]
             former = asked.resumes
             control = Controlling(tree)
             terms = Terms(
@@ -159,8 +163,16 @@ class Launching:
             with Elsewhere(here).smoke(asked.command, wait=asked.wait) as other:
                 yield other
             return
-        with here.workspace.lock(asked.command, wait=asked.wait, say=here.progress.say):
-            yield here
+        waited: list[str] = []
+
+        def say(line: str) -> None:
+            waited.append(line)
+            here.progress.say(line)
+
+        with here.workspace.lock(asked.command, wait=asked.wait, say=say):
+            # What was read before may be params that another run had overridden: they are put back by now.
+            stale = Leftovers(here).clear(held=True) or waited
+            yield here.elsewhere(here.root) if stale else here
 
 
 def target(wiring: Wiring, cwd: str, text: str) -> str:

@@ -18,13 +18,14 @@ from rote.committing import Item
 from rote.completeness import FOLDER, RESUMED
 from rote.config import overrides as overriding
 from rote.config import params, reading
-from rote.controlling import LOST, Controlling, under_way
-from rote.errors import BadName, UsageError
+from rote.controlling import Controlling
+from rote.errors import UsageError
 from rote.executors.local import LocalExecutor
 from rote.fitting import refuse
 from rote.graph import needed
-from rote.ids import RunId, run_id
+from rote.ids import RunId
 from rote.joining import Joining
+from rote.leftovers import Leftovers
 from rote.overriding import Override
 from rote.pipeline import Pipeline, Stage, Values
 from rote.plan import Plan, Why
@@ -38,6 +39,7 @@ from rote.smoking import SMOKE
 from rote.stagework import Stagework
 from rote.watching import Watching
 from rote.wiring import Wiring
+from rote.worktree import trees
 
 if TYPE_CHECKING:  # loaded on demand
     from rote.warming import Warming
@@ -93,7 +95,7 @@ class Operating:
                 where="dvc.yaml" if self._w.pipeline.dvc else "rote.yaml",
                 next="describe one: stages: {train: {cmd: python train.py, deps: [train.py], outs: [model.bin]}}",
             )
-        self._bury()
+        Leftovers(self._w).here()
         asked = Request(
             targets=list(targets),
             jobs=jobs,
@@ -101,7 +103,6 @@ class Operating:
             keep_going=keep_going,
             rev=terms.rev or msgspec.UNSET,
         )
-        overriding.restore(self._w.root)
         parsed = self._parsed(overrides, terms.smoke)
         pipeline = self._overridden(parsed)
         if self._w.dvc:
@@ -130,7 +131,7 @@ class Operating:
                 last=self._last,
                 clock=self._w.clock,
                 describe=lambda: self._described(
-                    values, asked, overrides, tags=tags, command=command, terms=terms
+                    values, asked, overrides, tags=tags, command=command, terms=terms, token=executor.token
                 ),
                 begun=lambda begun: _begun(begun, terms),
                 resumes=terms.chain,
@@ -156,7 +157,7 @@ class Operating:
             outcome = RunOutcome(run=tagged, recorded=False, stages=outcome.stages, ok=outcome.ok)
         self._reported(outcome.run.id)
         with suppress(OSError):
-            os.unlink(self._under_way)
+            trees.over(self._w.root)
         return outcome
 
     def _companions(self, pipeline: Pipeline, terms: Terms, joining: Joining) -> list[Companion]:
@@ -270,10 +271,11 @@ class Operating:
         tags: Mapping[str, str],
         command: str,
         terms: Terms,
+        token: str,
     ) -> Run:
         id = self._w.runs.new_id()
-        with suppress(OSError), open(self._under_way, "w", encoding="ascii") as f:
-            f.write(f"{id} {os.getpid()}\n")
+        with suppress(OSError):
+            trees.note(self._w.root, trees.Begun(run=id, pid=os.getpid(), token=token))
         return Run(
             id=id,
             state="running",
@@ -290,22 +292,6 @@ class Operating:
             resumes=terms.resumes.id if terms.resumes else None,
             smoke=terms.smoke or msgspec.UNSET,
         )
-
-    @property
-    def _under_way(self) -> str:
-        return under_way(self._w.own)
-
-    def _bury(self) -> None:
-        """A run that was killed in this tree no longer counts as running: we hold the lock, so it is not."""
-        try:
-            with open(self._under_way, encoding="ascii") as f:
-                left = f.read().partition(" ")[0].strip()
-        except (OSError, UnicodeDecodeError):
-            return
-        with suppress(BadName):
-            self._w.runs.bury(run_id(left), LOST)
-        with suppress(OSError):
-            os.unlink(self._under_way)
 
     def _reported(self, run: str) -> None:
         """Remember the run that a release means when nobody names one. A cache: without it the newest is meant."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from rote.config.settings import SettingShown
+from rote.leftovers import Leftovers, working
 from rote.pipeline import Pipeline
 from rote.ports import Progress, Silence
 from rote.run import Run
@@ -84,10 +85,10 @@ class Project:
         Changed, Missing, SourceUnavailable, StoreError, Unsaved, UsageError (git tracks the data).
         """
         if source is not None:
-            with self._w.locked("rote add"):
+            with working(self._w, "rote add"):
                 return [self._subscribing().add(source, paths)]
         names = [self._w.workspace.name(path, self._cwd) for path in paths]
-        with self._w.locked("rote add"):
+        with working(self._w, "rote add"):
             return self._keeping().add(names, force=force)
 
     def update(self, *paths: str, dry_run: bool = False) -> list[Updated]:
@@ -97,7 +98,7 @@ class Project:
         With `dry_run` nothing is fetched. Of several paths one that fails is in the result, and the others go on.
         Raises Missing, SourceUnavailable, Unsaved, Changed, BadPath, StoreError.
         """
-        with self._w.locked("rote update"):
+        with working(self._w, "rote update"):
             return self._subscribing().update(paths, dry_run)
 
     def import_path(
@@ -111,13 +112,14 @@ class Project:
     ) -> Added:
         """Bring a path of another project (`rote.get` says which) to `to`, save and pin it; `update` follows it. Raises
         Missing, BadPath, SourceUnavailable, StoreError, Unsaved, UsageError."""
-        with self._w.locked("rote import"):
+        with working(self._w, "rote import"):
             return self._subscribing().of_repository(repo, path, rev, to, repo_store)
 
     def status(self) -> Status:
         """What changed since the data was added, and which stages would run."""
         from rote.keeping import Status  # only calls about data need it
 
+        Leftovers(self._w).clear()
         return Status(data=self._keeping().status(), plan=self.plan() if self._w.pipeline.stages else None)
 
     def checkout(self, *paths: str, rev: str | None = None, force: bool = False) -> list[tuple[str, Brought]]:
@@ -126,7 +128,7 @@ class Project:
         Raises Unsaved (a changed file that is saved nowhere, unless `force`), Missing, Corrupt, UsageError.
         """
         names = [self._w.workspace.name(path, self._cwd) for path in paths]
-        with self._w.locked("rote checkout"):
+        with working(self._w, "rote checkout"):
             return self._keeping().checkout(names, rev=rev, force=force)
 
     def diff(
@@ -139,6 +141,7 @@ class Project:
         """What differs between two revisions; None is the working tree."""
         from rote.revisions import Revisions  # only this call needs it
 
+        Leftovers(self._w).clear()
         return Revisions(self._w).differences(old, new, frozenset(what))
 
     def ls(self, path: str, *, rev: str | None = None) -> Iterator[Entry]:
@@ -175,7 +178,7 @@ class Project:
         """
         from rote.importing import Importing  # only this call needs it
 
-        with self._w.locked("rote import dvc"):
+        with working(self._w, "rote import dvc"):
             return Importing(self._w, self._keeping().add).dvc(dry_run=dry_run, remove=remove)
 
     # pipeline
@@ -292,7 +295,7 @@ class Project:
         no hit."""
         from rote.auditing import Auditing  # only this call needs it
 
-        with self._w.locked("rote audit"):
+        with working(self._w, "rote audit"):
             return Auditing(self._w).audit([self._target(s) for s in stages], sample=sample)
 
     # runs
@@ -329,7 +332,7 @@ class Project:
         """What the stages of a run wrote, or one of them; with `follow` also what they go on to write, until the run is
         over. Raises Missing; Silent if a run that is followed gives no sign of life any more."""
         id = self._w.runs.resolve(run)
-        return self._control().follow(id, stage) if follow else self._w.runs.logs(id, stage)
+        return self._control().follow(id, stage) if follow else self._control().logs(id, stage)
 
     def ps(self) -> list[Active]:
         """The runs that count as running in this store, on any machine, oldest first."""

@@ -8,12 +8,13 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 
 import msgspec
 
 from rote import conditional
 from rote.encoding import with_check
-from rote.errors import BadName, Missing, StoreError, UsageError
+from rote.errors import BadName, Corrupt, Missing, StoreError, UsageError
 from rote.ids import RunId, TxnId, name, nearest, run_id, shown, stage_name, stage_of_file
 from rote.livelog import LOG, Item, ask_key, live_prefix, now_key, unpack_now, unpack_segment
 from rote.pacing import FOLDER, Pace
@@ -82,16 +83,17 @@ class Runs:
             pace=self.pace, host=run.host.name if run.host else "", segments=segments,
         )  # fmt: skip
 
-    def bury(self, id: RunId, why: str) -> None:
-        """Record that a run which still counts as running was cut off; nothing if it ended, or never began. What of
-        its log is on this machine and not in the store is sent; what was only for the time under way goes."""
+    def bury(self, id: RunId, why: str) -> bool:
+        """Record that a run which still counts as running was cut off; False, and nothing, if it ended, or never began.
+        What of its log is on this machine and not in the store is sent; what was only for the time under way goes."""
         try:
             run = self.get(id)
         except Missing:
-            return
+            return False
         if run.state == RUNNING:
-            ended = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock.now()))
-            cut = msgspec.structs.replace(run, state=STOPPED, ended=ended, error=why)
+            ended = self._last_sign(id) or run.began
+            seconds = max(0.0, _moment(ended) - _moment(run.began))
+            cut = msgspec.structs.replace(run, state=STOPPED, ended=ended, seconds=seconds, error=why)
             sent: dict[str, int] = {}
             segments = 0
             local = self.local(id)
@@ -106,6 +108,16 @@ class Runs:
             for key in (now_key(id), ask_key(id)):
                 with suppress(StoreError):  # a collector takes it away one day
                     self._store.delete(key)
+            return True
+        return False
+
+    def _last_sign(self, id: RunId) -> str | None:
+        """When the run gave its last sign of life, by its own machine's clock; None if that is not known."""
+        found = conditional.look(self._store, now_key(id))
+        try:
+            return unpack_now(found.data, now_key(id)).sign.at if found else None
+        except Corrupt:
+            return None
 
     def get(self, id: RunId) -> Run:
         """The record of a run. Raises Missing, Corrupt, TooNew."""
@@ -288,3 +300,11 @@ def rest(path: str, start: int) -> Iterator[bytes]:
                 yield piece
     except FileNotFoundError:
         return  # tidied away since it was listed; the store has it
+
+
+def _moment(text: str) -> float:
+    """Seconds since 1970 of a moment in a record; 0 for what is none."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return 0.0

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rote.errors import Refused, UsageError
+from rote.leftovers import working
 from rote.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -109,14 +110,14 @@ class Store:
         )
         if not delete:
             return self._w.garbage.report(rules)
-        with self._w.locked("rote gc"):
+        with working(self._w, "rote gc"):
             report = self._w.garbage.collect(rules, repack=repack)
             self._w.catalogue.sync(full=True)
         return report
 
     def gc_undo(self) -> list[Going]:
         """Bring back the runs, results, data and versions that the last collection removed; what came back."""
-        with self._w.locked("rote gc --undo"):
+        with working(self._w, "rote gc --undo"):
             back = self._w.garbage.undo()
             self._w.catalogue.sync(full=True)
         return back

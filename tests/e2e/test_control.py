@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import threading
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from place import Place
 
 import rote
 from rote.errors import Locked, Refused
+from rote.executors.census import Census
 
 SLOW = """\
 stages:
@@ -151,6 +153,92 @@ def test_killed_and_what_was_written_is_there_and_resumed(place: Place, other: P
     opener.join(60)
     assert state(place, id) == "stopped"
     assert "begun\n" in other.rote("logs", id).out, "the rest of the log was sent by who found it"
+
+
+def changed(place: Place, old: str, new: str) -> None:
+    """The pipeline with another command."""
+    place.write("rote.yaml", place.read("rote.yaml").replace(old, new))
+
+
+def kill(place: Place, tree: str = ".") -> None:
+    """Kill rote and its guard, in the middle of the slow stage of a run that was begun in a tree."""
+    pid = int((place.root / tree / ".rote" / "running").read_text().split()[1])
+    for guard in guards(pid):
+        os.kill(guard, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
+
+
+def guards(parent: int) -> list[int]:
+    """The processes beside a rote that see to its stages when it is killed."""
+    if not Census().works:
+        return []
+    found = subprocess.run(
+        ["pgrep", "-P", str(parent), "-f", "rote-guard"], capture_output=True, text=True, check=False
+    )
+    return [int(pid) for pid in found.stdout.split()]
+
+
+@pytest.mark.parametrize("command", ["plan", "status", "run", "add"])
+def test_after_a_kill_the_next_command_clears_up_and_says_so(place: Place, command: str) -> None:
+    """Params that were overridden are put back before anything reads them, also for templates."""
+    changed(place, "echo quick > quick", "'echo ${train.lr} > quick'")
+    id = begun(place, "-S", "train.lr=0.5")
+    kill(place)
+    assert place.read("params.yaml") == "train: {lr: 0.5}\n"
+    place.write("data/a", "a")
+    more = {"add": ["data"], "run": ["quick"]}
+    told = place.rote(command, *more.get(command, []))
+    assert place.read("params.yaml") == "train: {lr: 0.1}\n"
+    assert "a killed run had overridden params: params.yaml is put back" in told.err
+    assert (
+        f"run {id} was killed; it is recorded as stopped, and `rote resume {id}` goes on with it" in told.err
+    )
+    if Census().works:
+        assert f"ended what the killed run {id} had left running: " in told.err
+        assert "cat gate" in told.err
+    assert state(place, id) == "stopped"
+    assert not (place.root / ".rote" / "running").exists()
+    if command == "run":
+        assert place.read("quick") == "0.1\n"
+    again = place.rote("status").err
+    assert "killed" not in again
+
+
+@pytest.mark.parametrize(("option", "tree"), [("--rev=HEAD", ".rote/revs/*"), ("--smoke", ".rote/smoke")])
+def test_a_killed_run_in_a_tree_of_its_own_is_no_riddle(
+    place: Place, other: Place, option: str, tree: str
+) -> None:
+    changed(place, "cat gate", f"cat {place.root}/gate")
+    place.commit()
+    id = begun(place, option)
+    [where] = [p for p in place.root.glob(tree) if p.is_dir()]
+    (row,) = place.rote("ps", "--json").json
+    assert row["state"] == "running"
+    kill(place, str(where.relative_to(place.root)))
+    (row,) = place.rote("ps", "--json").json
+    assert row["state"] == "gone"
+    assert "begun\n" in place.rote("logs", id).out
+    told = place.rote("plan").err
+    assert f"run {id} was killed in {where.relative_to(place.root)}; it is recorded as stopped" in told
+    assert state(place, id) == "stopped"
+    assert "begun\n" in other.rote("logs", id).out, "the rest of the log was sent by who found it"
+    opener = threading.Thread(target=let_go, args=(place,))
+    opener.start()
+    assert place.rote("resume", id, "--json").json["run"]["state"] == "finished"
+    opener.join(60)
+
+
+def test_who_waits_for_a_run_does_not_take_its_params(place: Place) -> None:
+    """What was read while another run had params overridden is read anew when that run is over."""
+    changed(place, "echo quick > quick", "'echo ${train.lr} > quick'")
+    begun(place, "-S", "train.lr=0.5")
+    waiting = place.start("run", "quick")
+    assert waiting.stderr is not None
+    assert b"waiting for" in waiting.stderr.readline()
+    let_go(place)
+    waiting.communicate(timeout=60)
+    assert waiting.returncode == 0
+    assert place.read("quick") == "0.1\n"
 
 
 def test_one_that_is_under_way_is_not_resumed_and_none_starts_beside_it(place: Place, other: Place) -> None:

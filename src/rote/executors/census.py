@@ -9,13 +9,17 @@ One that forks on and on, ending itself each time, is gone before a look at all 
 new number each time. So after such a look the numbers that were given meanwhile are looked at, the newest first, until
 none is given any more between two looks. One that is caught is moved to the back of the queue for a processor before it
 is killed, and its children with it, should it have had time for them.
+
+As a program, `python census.py TOKEN`, it ends what an executor that was killed has left; it imports nothing of rote.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping
 
@@ -25,6 +29,11 @@ _LARGEST = 1 << 21
 """Bytes of an environment that are read."""
 _MOST = 4096
 """So many of the newest processes are looked at."""
+
+
+_TOKEN = re.compile("[0-9a-f]{16}")
+_ENOUGH = 10.0
+"""Seconds for ending what is left of an executor that was killed."""
 
 
 class Census:
@@ -62,6 +71,30 @@ class Census:
                 _end(pid, until)
             if time.monotonic() > until:
                 return False
+
+
+def remains(token: str) -> dict[int, str]:
+    """The processes that an executor which was killed has left, and what each was started as. Empty for what is no
+    token of an executor, for that of one above us, and where processes cannot be found."""
+    census = Census()
+    if not _TOKEN.fullmatch(token) or token in os.environ.get(MARK, ""):
+        return {}
+    return {pid: _line(pid) for pid in census.of(token.encode())}
+
+
+def end(token: str) -> bool:
+    """Kill what an executor that was killed has left. False if something does not go."""
+    if not _TOKEN.fullmatch(token) or token in os.environ.get(MARK, ""):
+        return True
+    return Census().kill(token.encode(), _ENOUGH)
+
+
+def _line(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb", buffering=0) as f:
+            return " ".join(f.read(4096).decode("utf-8", "replace").split("\0")).strip()
+    except OSError:
+        return ""
 
 
 def _environments() -> Iterator[tuple[int, bytes]]:
@@ -168,3 +201,7 @@ def _share(pid: int) -> int:
     except OSError:
         pass  # it ended, or may not be looked at: then what it has counts whole
     return _resident(pid)
+
+
+if __name__ == "__main__":
+    sys.exit(0 if end(sys.argv[1]) else 1)

@@ -4,14 +4,18 @@ A stage must not go on after rote was killed, also by a signal that no process c
 next run takes for its own. The guard reads a pipe whose only writers are this process and, for a moment each, the
 shells of starting stages. A stage's shell writes `+GROUP` by itself before it does anything else, so there is no
 moment at which a stage runs unknown to the guard. When the pipe ends, this process is gone, and the guard kills every
-group that is left, and then every process that has left its group but has the mark of our stages (see census.py).
+group that is left, and then every process that has left its group but has the mark of our stages (see census.py: that
+is started for it, where this process's Python is still there; else the shell looks for them as well as a shell can).
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING
+
+from rote.executors import census
 
 if TYPE_CHECKING:
     import subprocess
@@ -27,6 +31,7 @@ while read -r line; do
 done
 for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
 [ "$groups" ] && [ -r /proc/self/environ ] || exit 0
+[ -x "$2" ] && "$2" -I -S "$3" "$mark" && exit 0
 for round in 1 2 3 4 5 6 7 8 9 10; do
   left=$(grep -ls "$mark" /proc/[0-9]*/environ)
   [ "$left" ] || exit 0
@@ -59,7 +64,7 @@ class Guard:
         reading, writing = os.pipe()
         try:
             self._shell = subprocess.Popen(
-                ["/bin/sh", "-c", _SCRIPT, "rote-guard", self._mark],
+                ["/bin/sh", "-c", _SCRIPT, "rote-guard", self._mark, sys.executable or "", census.__file__],
                 cwd="/",
                 env={"PATH": "/usr/bin:/bin"},
                 stdin=reading,

@@ -40,6 +40,11 @@ class LocalExecutor:
         self._census = Census()
         self._guard = Guard(self._census.token)
 
+    @property
+    def token(self) -> str:
+        """By which `rote.executors.census` finds every process of this executor's stages."""
+        return self._census.token
+
     def start(
         self,
         cmd: Sequence[str],

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rote.executors.census import MARK, Census
+from rote.executors.census import MARK, Census, end, remains
 from rote.executors.local import LocalExecutor
 from rote.ports import Exit
 
@@ -167,25 +167,90 @@ import os, sys
 from rote.executors.local import LocalExecutor
 executor = LocalExecutor()
 executor.start([sys.argv[1]], cwd=sys.argv[2], env=dict(os.environ), output=lambda data: print("up", flush=True))
+print(executor.token, flush=True)
 sys.stdin.read()
 """
 
 
-def test_a_daemon_does_not_outlive_a_killed_rote(place: Path, life: int) -> None:
+def killed(place: Path, command: str, *, guard: bool = False) -> str:
+    """Start a stage, kill the process that started it, and with `guard` the guard first. The executor's token."""
     src = str(Path(__file__).parents[3] / "src")
-    command = f"{sys.executable} daemon.py; read x < ready; echo up; read x < never"
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, command, str(place)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": src},
     )  # fmt: skip
     assert parent.stdout is not None
-    assert parent.stdout.readline() == b"up\n"
+    told = sorted([parent.stdout.readline().strip().decode(), parent.stdout.readline().strip().decode()])
+    assert told[1] == "up"
+    if guard:
+        for pid in guards(parent.pid):
+            os.kill(pid, signal.SIGKILL)
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    if FOUND:
-        assert ended(life)
-    else:
-        release(place, life)
     assert parent.stdin is not None
     parent.stdin.close()
     parent.stdout.close()
+    return told[0]
+
+
+def guards(parent: int) -> list[int]:
+    """The guard of a process: its child by that name."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            line = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if int(stat[1]) == parent and b"rote-guard" in line:
+            found.append(int(pid))
+    return found
+
+
+@pytest.mark.parametrize("script", [DAEMON, CHAIN], ids=["daemon", "chain"])
+def test_what_left_its_group_does_not_outlive_a_killed_rote(place: Path, life: int, script: str) -> None:
+    (place / "daemon.py").write_text(script)
+    killed(place, f"{sys.executable} daemon.py; read x < ready; echo up; read x < never")
+    if FOUND:
+        assert ended(life)
+    elif script == DAEMON:
+        release(place, life)
+
+
+def test_what_outlives_rote_and_its_guard_is_found_by_the_token(place: Path, life: int) -> None:
+    token = killed(place, f"{sys.executable} daemon.py; read x < ready; echo up; read x < never", guard=FOUND)
+    if FOUND:
+        assert not ended(life, 0)
+        assert any("daemon.py" in line for line in remains(token).values())
+        assert end(token)
+        assert ended(life, 0)
+    else:
+        release(place, life)
+    assert remains(token) == {}
+
+
+@pytest.mark.parametrize("token", ["", ".*", "0" * 15, "0" * 16 + "=", "PATH", "g" * 16])
+def test_what_is_no_token_ends_nothing(token: str, executor: LocalExecutor, place: Path) -> None:
+    heard: list[bytes] = []
+    up, say = os.pipe()
+
+    def output(data: bytes) -> None:
+        heard.append(data)
+        os.write(say, b"!")
+
+    env = {"PATH": os.environ["PATH"]}
+    process = executor.start(["echo up; read x < never"], cwd=str(place), env=env, output=output)
+    assert os.read(up, 1) == b"!"
+    assert remains(token) == {}
+    assert end(token)
+    os.close(os.open(place / "never", os.O_WRONLY))
+    assert not process.wait().code < 0
+    os.close(up)
+    os.close(say)
+
+
+def test_nobody_ends_what_it_is_part_of(monkeypatch: pytest.MonkeyPatch, executor: LocalExecutor) -> None:
+    """A stage may run rote, in the tree in which a rote was killed whose stage it is."""
+    monkeypatch.setenv(MARK, f"{executor.token}.00000000")
+    assert remains(executor.token) == {}
+    assert end(executor.token)
