@@ -47,9 +47,9 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
         return polling.left(self.at, polling.pause(every, self.failures, self.chance), now)
 
 
-def asked(address: str, keys: Sequence[str]) -> str:
-    """What is looked for: two who ask the same of the same place, trusting the same keys, can share an answer."""
-    return digest_of(canonical([address, list(keys)]))[:16]
+def asked(address: str, trusts: Sequence[str]) -> str:
+    """What is looked for: two who ask the same place, and trust the same keys and identity, can share an answer."""
+    return digest_of(canonical([address, list(trusts)]))[:16]
 
 
 def after(

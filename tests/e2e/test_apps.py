@@ -80,13 +80,16 @@ def test_the_tool_goes_on_where_nobody_answers(tool: Tool) -> None:
     tool.published.folder.rename(tool.folder / "away")
     out, err = tool(image)
     assert out == f"{image}: 1\n"
-    assert "going on with 1.0.0" in err
+    assert err.startswith("going on with 1.0.0: ")
+    assert len(err.splitlines()) == 1
 
 
 def test_the_tool_without_a_model_says_what_to_do(tool: Tool, tmp_path: Path) -> None:
     _, err = tool(str(tool.image), code=1, place=str(tmp_path / "nothing"))
     assert str(tmp_path / "nothing") in err
-    assert "Traceback" not in err
+    assert "check the address" in err
+    _, err = tool("--key", "ed25519:abc", str(tool.image), code=1)
+    assert err.startswith("not a public key: 'ed25519:abc'\nnext: ")
 
 
 def test_the_tool_does_the_images_that_it_can_read(tool: Tool) -> None:
@@ -197,6 +200,15 @@ def test_the_service_refuses_what_is_no_image(published: Published, tmp_path: Pa
                 urllib.request.urlopen(request, timeout=WAIT)
             assert caught.value.code in (400, 422)
             caught.value.close()
+
+
+def test_the_service_says_what_it_needs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "uvicorn", "--app-dir", str(APPS / "service"), "main:app"],
+        env={k: v for k, v in os.environ.items() if k != "MODEL_FROM"}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "say where the model was published: MODEL_FROM=ADDRESS"
 
 
 def test_the_load_generator_counts_what_fails(tmp_path: Path) -> None:

@@ -323,6 +323,15 @@ class TestModels:
         assert other.refresh()
         assert other.version == "1.0.0"
 
+    def test_who_trusts_others_asks_something_else(self, bench, follow, tmp_path):
+        shared = Looked(str(tmp_path / "c"))
+        follow().path()
+        signed = shared.last().asked
+        Model(bench.target, "digits", cache=tmp_path / "c").path()
+        assert shared.last().asked != signed
+        follow().path()
+        assert shared.last().asked == signed
+
     def test_a_look_of_ones_own_is_told_whatever_it_led_to(self, bench, follow, tmp_path):
         model = follow()
         model.path()

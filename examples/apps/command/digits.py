@@ -5,6 +5,7 @@ python digits.py --from s3://digits-public/models?unsigned=true 7.png 3.png
 
 import argparse
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -32,6 +33,7 @@ def main() -> int:
         words.error("say where the model was published: --from ADDRESS, or the variable DIGITS_FROM")
     if not said.images and not said.version:
         words.error("name an image")
+    logging.getLogger("rote").setLevel(logging.ERROR)  # what the model has to say is told below
     try:
         model = Model(said.place, "digits", cache=said.cache, keys=said.key)
         folder = model.path()  # looks for a newer version: one small request

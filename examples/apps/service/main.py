@@ -8,6 +8,7 @@ GET  /model    which version is in use, since when, and why no newer one if some
 
 import logging
 import os
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from pydantic import BaseModel, Field
 from rote.client import Model
 
 log = logging.getLogger("uvicorn.error")
+PLACE = os.environ.get("MODEL_FROM") or sys.exit("say where the model was published: MODEL_FROM=ADDRESS")
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def swap(model: Model) -> None:
 @asynccontextmanager
 async def life(app: FastAPI) -> AsyncIterator[None]:
     model = Model(
-        os.environ["MODEL_FROM"],
+        PLACE,
         "digits",
         alias=os.environ.get("MODEL_ALIAS", "prod"),
         cache=os.environ.get("MODEL_CACHE"),

@@ -269,7 +269,7 @@ class Model:
     def _asked(self) -> str:
         from rote import looks, origins  # light import, see above
 
-        return looks.asked(origins.canonical(self._address, self._base), self._updater.shipped)
+        return looks.asked(origins.canonical(self._address, self._base), self._updater.trusts())
 
     def _away(self) -> StoreUnavailable:
         where = self._cache.folder

@@ -56,8 +56,7 @@ class Updater:
         self._name = name
         self._alias = alias
         self._origin = origin
-        self.shipped = trust.checked(keys)
-        """The public keys that the application came with."""
+        self._shipped = trust.checked(keys)
         self._proof = proof
         self._vouching = vouching
         self._signed_by = signed_by
@@ -75,12 +74,17 @@ class Updater:
         try:
             document = seen.document.encode()
             channel = decoded(self._name, self._alias, document)
-            if seen.shipped != self.shipped:
-                trust.verify(document, channel, self.shipped, self._cache.folder)
-                seen = msgspec.structs.replace(seen, shipped=self.shipped, trusted=self._follow(channel))
+            if seen.shipped != self._shipped:
+                trust.verify(document, channel, self._shipped, self._cache.folder)
+                seen = msgspec.structs.replace(seen, shipped=self._shipped, trusted=self._follow(channel))
         except RoteError:
             return None
         return seen, channel
+
+    def trusts(self) -> list[str]:
+        """Whom this application believes, in words: two who believe others are not told the same."""
+        by = self._signed_by
+        return [*self._shipped, *([by.name, by.issuer, by.trust] if by else [])]
 
     def is_signed(self, folder: str) -> bool:
         """Whether a version in the cache was found signed by the identity that is asked for, if one is."""
@@ -95,7 +99,7 @@ class Updater:
 
     def _follow(self, channel: Channel) -> list[str]:
         """The keys to trust once this document was accepted."""
-        if not self.shipped:
+        if not self._shipped:
             return []
         return trust.checked(channel.keys) if channel.keys else []
 
@@ -134,7 +138,7 @@ class Updater:
         except Corrupt as e:
             e.where = f"{origin.url}: {self._where}"
             raise
-        trusted = self.shipped
+        trusted = self._shipped
         if known is not None and known[0].trusted:
             trusted = known[0].trusted
         where = f"{origin.url}: {self._where}"
@@ -192,7 +196,7 @@ class Updater:
             url=origin.url,
             etag=told.etag,
             document=told.data.decode(),
-            shipped=self.shipped,
+            shipped=self._shipped,
             trusted=trusted,
             trials=known[0].trials if known else [],
         )
