@@ -11,6 +11,7 @@ from rote import diff
 from rote.errors import BadPath, Missing, Unsaved
 from rote.identity import identify
 from rote.ids import shown
+from rote.paths import holder
 from rote.pointer import Pointer
 from rote.ports import Progress, WorkingTree, Workspace
 from rote.snapshot import SnapshotRecord, SnapshotRef
@@ -142,7 +143,7 @@ class Bringing:
             if new is None and old is not None:
                 plan.remove.append(old[0])
                 plan.lost[old[3]] = old[0]
-            elif new is not None and (old != new or (links and _below(new[0], links))):
+            elif new is not None and (old != new or (links and holder(new[0], links))):
                 plan.write[new[0]] = new[1]
                 if old is not None and old[3] != new[3]:
                     plan.lost[old[3]] = old[0]
@@ -186,12 +187,3 @@ class Bringing:
             return
         for columns in self._snapshots.columns(record):
             yield from (digest for digest in columns.digests if digest is not None)
-
-
-def _below(path: str, links: frozenset[str]) -> bool:
-    """True if the path, or a folder above it, is one of the links."""
-    while path:
-        if path in links:
-            return True
-        path = path.rpartition("/")[0]
-    return False

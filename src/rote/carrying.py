@@ -75,13 +75,8 @@ class _Load(msgspec.Struct):
 
     def add(self, data_size: int, length: int, codec: int, kind: int, chunks: tuple[list[int], bytes]) -> int:
         """Another block; returns where it will begin."""
-        footer, offset = self.footer, self.fill
-        footer.stored.append(data_size)
-        footer.length.append(length)
-        footer.codec.append(codec)
-        footer.kind.append(kind)
-        footer.count.append(len(chunks[0]))
-        footer.chunk_length.extend(chunks[0])
+        offset = self.fill
+        self.footer.add(data_size, length, codec, kind, chunks[0])
         self.digests.append(chunks[1])
         self.fill += data_size
         return offset

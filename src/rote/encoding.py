@@ -75,12 +75,12 @@ def without_check(data: bytes, kind: type[_T], where: str) -> _T:
     try:
         value = msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, RecursionError) as e:  # a hostile record may be as deep as it is long
-        _refuse_newer(body, where, newest)
+        refuse_newer(body, where, newest)
         raise Corrupt(
             f"this record is not what it should be: {e}", where=where, next="rote store check"
         ) from e
     if getattr(value, "format", FORMAT) != FORMAT:  # a newer format may well have a shape that ours accepts
-        _refuse_newer(body, where, newest)
+        refuse_newer(body, where, newest)
     return value
 
 
@@ -88,14 +88,16 @@ class _Versioned(msgspec.Struct):
     format: int = FORMAT
 
 
-def _refuse_newer(body: bytes, where: str, newest: int) -> None:
+def refuse_newer(body: bytes, where: str, newest: int = FORMAT, *, what: str = "record") -> None:
+    """Raise TooNew if what these bytes are, JSON with a `format`, is newer than this rote reads, whatever else they
+    say."""
     try:
         found = msgspec.json.decode(body, type=_Versioned).format
     except (msgspec.DecodeError, RecursionError):
         return
     if found > newest:
         raise TooNew(
-            f"this record has format {found}; this rote reads up to {newest}",
+            f"this {what} has format {found}; this rote reads up to {newest}",
             where=where,
             next="pip install --upgrade rote",
         )

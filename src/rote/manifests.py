@@ -9,8 +9,8 @@ from typing import TypeVar
 import msgspec
 
 from rote import nodes, paths, versions
-from rote.encoding import FORMAT, canonical, digest_of
-from rote.errors import BadName, BadPath, Corrupt, TooNew
+from rote.encoding import FORMAT, canonical, digest_of, refuse_newer
+from rote.errors import BadName, BadPath, Corrupt
 from rote.ids import Digest, SnapshotId, digest, shown
 from rote.ids import name as parse_name
 from rote.landed import Provenance
@@ -125,10 +125,10 @@ def _parsed(data: bytes, kind: type[_Kind], where: str) -> _Kind:
     try:
         found = msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, RecursionError) as e:
-        _refuse_newer(data, where)
+        refuse_newer(data, where, what="manifest")
         raise _refused(str(e), where) from e
     if found.format > FORMAT:
-        _refuse_newer(data, where)
+        refuse_newer(data, where, what="manifest")
     return found
 
 
@@ -184,23 +184,6 @@ class Names:
             found = f"{folder}{slash}{stem}-{n}{dot}{suffix}"
         self._taken.add(found.casefold())
         return found
-
-
-class _Versioned(msgspec.Struct):
-    format: int = FORMAT
-
-
-def _refuse_newer(data: bytes, where: str) -> None:
-    try:
-        found = msgspec.json.decode(data, type=_Versioned).format
-    except (msgspec.DecodeError, RecursionError):
-        return
-    if found > FORMAT:
-        raise TooNew(
-            f"this manifest has format {found}; this rote reads up to {FORMAT}",
-            where=where,
-            next="pip install --upgrade rote",
-        )
 
 
 def _refused(why: str, where: str) -> Corrupt:

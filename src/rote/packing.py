@@ -186,13 +186,7 @@ class Packer:
             self.names.append("")
         filling = self._open
         offset = filling.append(data)
-        footer = filling.footer
-        footer.stored.append(len(data))
-        footer.length.append(length)
-        footer.codec.append(codec)
-        footer.kind.append(kind)
-        footer.count.append(len(chunks[0]))
-        footer.chunk_length.extend(chunks[0])
+        filling.footer.add(len(data), length, codec, kind, chunks[0])
         filling.digests.append(chunks[1])
         return filling.number, offset
 

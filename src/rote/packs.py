@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from array import array
+from collections.abc import Sequence
 
 import msgspec
 import zstandard
@@ -39,6 +40,16 @@ class Footer(msgspec.Struct):
     count: list[int]
     chunk_length: list[int]
     digests: bytes
+
+    def add(self, stored: int, length: int, codec: int, kind: int, chunks: Sequence[int]) -> None:
+        """Another block, of `stored` bytes in the pack and `length` unpacked, with chunks of these lengths.
+        Whoever writes a pack joins the `digests` when it is full."""
+        self.stored.append(stored)
+        self.length.append(length)
+        self.codec.append(codec)
+        self.kind.append(kind)
+        self.count.append(len(chunks))
+        self.chunk_length.extend(chunks)
 
 
 def encode_footer(footer: Footer) -> tuple[Digest, bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from rote.errors import BadPath
 from rote.ids import shown
@@ -84,6 +84,15 @@ def check(path: str) -> str:
     if why:
         raise BadPath(f"cannot take the path {shown(path, 200)}: {why}", next="rename it, then try again")
     return path
+
+
+def holder(path: str, places: Container[str]) -> str | None:
+    """Which of the places the path is, or lies in: the nearest one; None if it is in none."""
+    while path:
+        if path in places:
+            return path
+        path = path.rpartition("/")[0]
+    return None
 
 
 def fold(path: str) -> str:

@@ -12,6 +12,7 @@ from rote.deriving import Ingredients
 from rote.errors import Corrupt, Missing, RoteError
 from rote.identity import identify
 from rote.ids import Digest, RunId, SnapshotId, StageKey
+from rote.paths import holder
 from rote.pointer import Pointer
 from rote.ports import Columns, Silence
 from rote.result import Result
@@ -261,10 +262,8 @@ def _related(a: str, b: str) -> bool:
 
 def _holder(path: str, pinned: Mapping[str, Pointer]) -> str | None:
     """The data path that a path is, or lies in."""
-    at = path
-    while at:
-        if at in pinned:
-            return at
-        at = at.rpartition("/")[0]
+    at = holder(path, pinned)
+    if at is not None:
+        return at
     # A dep that is a folder with data in it is data, too.
     return path if any(name.startswith(path + "/") for name in pinned) else None

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from urllib.parse import unquote
 
-from rote import ids
+from rote import ids, paths
 from rote.config.root import find
 from rote.errors import BadName, Missing, NotAProject, UsageError
 from rote.ids import nearest, shown
@@ -133,11 +133,9 @@ class Reaching:
             self._at_rev[rev] = pointers(self._w, rev)
         known = self._at_rev[rev]
         for whole in (name, name.removesuffix(SUFFIX)):
-            at = whole
-            while at:
-                if at in known:
-                    return self._locate(at, known[at]), whole[len(at) + 1 :]
-                at = at.rpartition("/")[0]
+            at = paths.holder(whole, known)
+            if at is not None:
+                return self._locate(at, known[at]), whole[len(at) + 1 :]
         raise self._no_pointer(name, rev)
 
     def _here(self, text: str) -> tuple[str, SnapshotRef, str] | None:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from rote.config import overrides as overriding
 from rote.config import params
 from rote.errors import Missing
+from rote.paths import holder
 from rote.wiring import Wiring
 
 _OWN = frozenset([".git", ".rote", "__pycache__", "node_modules"])
@@ -72,7 +73,7 @@ def _files(wiring: Wiring, outs: Collection[str]) -> Iterable[str]:
     git = wiring.git
     names = git.ls_files() if git.present else list(_walked(wiring.root))
     data = {path for path, _ in wiring.workspace.pointers()}
-    return (name for name in names if not _within(name, outs) and not _within(name, data))
+    return (name for name in names if not holder(name, outs) and not holder(name, data))
 
 
 def _walked(root: str) -> Iterable[str]:
@@ -81,11 +82,3 @@ def _walked(root: str) -> Iterable[str]:
             f for f in folders if f not in _OWN and not os.path.exists(os.path.join(folder, f, "pyvenv.cfg"))
         ]
         yield from (os.path.relpath(os.path.join(folder, name), root) for name in files)
-
-
-def _within(path: str, places: Collection[str]) -> bool:
-    while path:
-        if path in places:
-            return True
-        path = path.rpartition("/")[0]
-    return False

@@ -100,6 +100,16 @@ def write_whole(path: str, data: bytes, *, lasting: bool = True) -> None:
         flush_folder(os.path.dirname(path) or ".")
 
 
+def is_blocked(folder: str, path: str) -> bool:
+    """Whether a folder of the path, below `folder`, is a link or a file: what lies behind it is not ours to write."""
+    where = folder
+    for name in path.split("/")[:-1]:
+        where = os.path.join(where, name)
+        if os.path.islink(where) or os.path.isfile(where):
+            return True
+    return False
+
+
 def remove_file(path: str) -> None:
     """Remove a file if it is there."""
     try:

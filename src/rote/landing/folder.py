@@ -76,9 +76,9 @@ class Folder:
         lost = []
         for path in sorted({*wanted, *former}):
             where = os.path.join(self.folder, path)
-            if not os.path.lexists(where) and not self._blocked(path):
+            if not os.path.lexists(where) and not disk.is_blocked(self.folder, path):
                 continue
-            here = None if self._blocked(path) else disk.digest_of_file(where)
+            here = None if disk.is_blocked(self.folder, path) else disk.digest_of_file(where)
             known = {files[path].digest for files in (wanted, former) if path in files}
             if here not in known:
                 lost.append(path)
@@ -92,15 +92,6 @@ class Folder:
                 safe="nothing in the folder was changed",
                 next="move them away, or fetch into another folder",
             )
-
-    def _blocked(self, path: str) -> bool:
-        """Whether a folder of the path is a link or a file: what lies behind it is not ours to write."""
-        where = self.folder
-        for name in path.split("/")[:-1]:
-            where = os.path.join(where, name)
-            if os.path.islink(where) or os.path.isfile(where):
-                return True
-        return False
 
     def _only_fetched(self, former: dict[str, VersionFile]) -> bool:
         """Whether nothing lies in the folder but what a fetch brought."""
@@ -124,7 +115,7 @@ class Folder:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             os.replace(os.path.join(new, file.path), target)
         for path in former.keys() - {f.path for f in manifest.files}:
-            if not self._blocked(path):
+            if not disk.is_blocked(self.folder, path):
                 disk.remove_file(os.path.join(self.folder, path))
                 self._remove_empty(os.path.dirname(path))
         os.replace(os.path.join(new, MANIFEST), os.path.join(self.folder, MANIFEST))

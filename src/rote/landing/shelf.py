@@ -71,7 +71,7 @@ class FolderShelf:
         missing, lost = [], []
         for file in files:
             where = os.path.join(self.folder, file.path)
-            if self._blocked(file.path):
+            if file.path.split("/", maxsplit=1)[0] == OWN or disk.is_blocked(self.folder, file.path):
                 lost.append(file.path)
             elif not os.path.lexists(where):
                 missing.append(file)
@@ -131,15 +131,6 @@ class FolderShelf:
                     disk.remove_file(os.path.join(self._own, other))
             if name:
                 disk.write_whole(os.path.join(self._own, name), data)
-
-    def _blocked(self, path: str) -> bool:
-        """Whether a folder of the path is a link or a file: what lies behind it is not ours to write."""
-        where = self.folder
-        for name in path.split("/")[:-1]:
-            where = os.path.join(where, name)
-            if os.path.islink(where) or os.path.isfile(where):
-                return True
-        return path.split("/", maxsplit=1)[0] == OWN
 
     def _mark(self, where: str, file: Wanted) -> None:
         if file.executable:

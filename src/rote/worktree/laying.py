@@ -12,6 +12,7 @@ import msgspec
 from rote import smoking
 from rote.errors import UsageError
 from rote.ids import shown
+from rote.paths import holder
 from rote.worktree.places import delete, trouble
 
 _OWN = frozenset([".git", ".rote", "__pycache__", "node_modules"])
@@ -204,9 +205,4 @@ def _same(source: str, target: str) -> bool:
 def without(paths: Iterable[str], places: Collection[str]) -> Iterator[str]:
     """Those of the paths that are none of the places, nor lie in one."""
     taken = frozenset(places)
-    for path in paths:
-        at = path
-        while at and at not in taken:
-            at = at.rpartition("/")[0]
-        if not at:
-            yield path
+    return (path for path in paths if holder(path, taken) is None)
