@@ -10,6 +10,10 @@ new number each time. So after such a look the numbers that were given meanwhile
 none is given any more between two looks. One that is caught is moved to the back of the queue for a processor before it
 is killed, and its children with it, should it have had time for them.
 
+A look at every process of a machine takes longer than a short stage. Numbers are given in order, and begin anew after
+the largest: as long as so many cannot have been given since the stage was started, only what has a number between that
+of its first process and the newest can belong to it.
+
 As a program, `python census.py TOKEN`, it ends what an executor that was killed has left; it imports nothing of rote.
 """
 
@@ -20,6 +24,7 @@ import re
 import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 
@@ -29,7 +34,9 @@ _LARGEST = 1 << 21
 """Bytes of an environment that are read."""
 _MOST = 4096
 """So many of the newest processes are looked at."""
-
+_PIECE = 1 << 16
+_FASTEST = 500_000
+"""Processes and threads that no machine makes in a second."""
 
 _TOKEN = re.compile("[0-9a-f]{16}")
 _ENOUGH = 10.0
@@ -44,6 +51,7 @@ class Census:
         """In the environment of every process that this executor started, and of those they started."""
         self.works = os.access("/proc/self/environ", os.R_OK)
         """Whether processes can be found here."""
+        self._sure = _seconds_without_end() if self.works else 0.0
 
     def marked(self, env: Mapping[str, str]) -> tuple[dict[str, str], bytes]:
         """The environment with a mark that no other stage has, and the mark. A stage may run rote, which marks its own
@@ -56,21 +64,57 @@ class Census:
         """The processes that are alive and have the mark."""
         return [pid for pid, found in _environments() if mark in found] if self.works else []
 
-    def kill(self, mark: bytes, patience: float) -> bool:
+    def kill(self, mark: bytes, patience: float, first: int = 0, began: float = 0.0) -> bool:
         """Kill every process that has the mark, and wait until they are gone. False if one would not go in `patience`
-        seconds (a disk that does not answer holds it)."""
+        seconds (a disk that does not answer holds it). `first` is the process that all others came from, and `began`
+        when it was started, by the monotonic clock; without them every process of the machine is looked at."""
         if not self.works:
             return True
         until = time.monotonic() + patience
         while True:
             newest = _newest()
-            left = self.of(mark) or _chased(mark, newest, until)
+            near = self._near(first, began)
+            left = self.of(mark) if near is None else [pid for pid in near if mark in _environment(pid)]
+            left = left or _chased(mark, newest, until)
             if not left:
                 return True
             for pid in left:
                 _end(pid, until)
             if time.monotonic() > until:
                 return False
+
+    def _near(self, first: int, began: float) -> range | None:
+        """The numbers that were given since this process was started, if all of them are known to lie there."""
+        if not first or time.monotonic() - began > self._sure:
+            return None
+        newest = _number()
+        # Asked again: the numbers may have begun anew while one was taken.
+        if not first < newest <= first + _MOST or time.monotonic() - began > self._sure:
+            return None
+        return range(first + 1, newest)
+
+
+def _seconds_without_end() -> float:
+    """For how long it is certain that the numbers of processes have not come round."""
+    try:
+        with open("/proc/sys/kernel/pid_max", "rb", buffering=0) as f:
+            most = int(f.read(100))
+        # Otherwise the numbers in /proc are those of another namespace.
+        return most / _FASTEST if os.readlink("/proc/self") == str(os.getpid()) else 0.0
+    except (OSError, ValueError):
+        return 0.0
+
+
+def _number() -> int:
+    """The number of a thread that is made now: the newest there is. 0 if none can be made."""
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(threading.get_native_id()), daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        return 0  # no thread is to be had now
+    thread.join()
+    return found[0]
 
 
 def remains(token: str) -> dict[int, str]:
@@ -110,7 +154,11 @@ def _environment(pid: int | str) -> bytes:
     except OSError:
         return b""
     try:
-        return os.read(descriptor, _LARGEST)
+        data = piece = os.read(descriptor, _PIECE)
+        while len(piece) == _PIECE and len(data) < _LARGEST:
+            piece = os.read(descriptor, _PIECE)
+            data += piece
+        return data
     except OSError:
         return b""
     finally:

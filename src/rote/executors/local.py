@@ -58,6 +58,7 @@ class LocalExecutor:
         import subprocess  # a run in which nothing has to be done starts nothing, and is spared the import
 
         marked, mark = self._census.marked(env)
+        began = time.monotonic()
         reading, writing = os.pipe()
         try:
             leader = subprocess.Popen(
@@ -69,7 +70,7 @@ class LocalExecutor:
             raise _cannot(e, cwd) from e
         finally:
             os.close(writing)
-        return LocalProcess(leader, reading, output, Keepers(self._guard, self._census, mark, bounds))
+        return LocalProcess(leader, reading, output, Keepers(self._guard, self._census, mark, bounds, began))
 
     def capacity(self) -> Capacity:
         """What this machine has for stages."""
@@ -102,9 +103,10 @@ def _cannot(error: OSError | ValueError, cwd: str) -> StageFailed:
 
 class Keepers:
     """Who looks after one stage: the guard, who ends it if we are gone; the census, which finds its processes by their
-    mark; and its bounds."""
+    mark; and its bounds. It was `began` then, by the monotonic clock, or a moment later."""
 
-    def __init__(self, guard: Guard, census: Census, mark: bytes, bounds: Bounds) -> None:
+    def __init__(self, guard: Guard, census: Census, mark: bytes, bounds: Bounds, began: float) -> None:
+        self._began = began
         self.guard = guard
         self.bounds = bounds
         self.killed = kernel_kills()
@@ -124,9 +126,9 @@ class Keepers:
         self._watch.close()
         return self._watch.peak
 
-    def end(self) -> bool:
-        """Kill what has left its process group. False if something does not go."""
-        return self._census.kill(self._mark, _PATIENCE_MS / 1000)
+    def end(self, leader: int) -> bool:
+        """Kill what has left the process group of `leader`. False if something does not go."""
+        return self._census.kill(self._mark, _PATIENCE_MS / 1000, leader, self._began)
 
 
 class LocalProcess:
@@ -180,7 +182,7 @@ class LocalProcess:
                     timer.cancel()
         peak = self._keepers.close()
         code = self._leader.wait()
-        gone = self._keepers.end()
+        gone = self._keepers.end(self._leader.pid)
         # Whatever is left was killed just now; the end of its output tells when it is gone.
         self._patience = _PATIENCE_MS if _exists(self._leader.pid) else 0
         os.close(self._wake)

@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,6 +117,29 @@ def test_two_of_them_at_once(executor: LocalExecutor, place: Path, life: int) ->
     done = run(executor, f"{sys.executable} chain.py; {sys.executable} chain.py; exit 3", place)
     assert (done.code, done.left) == (3, False)
     assert ended(life, 0 if FOUND else LONG)
+
+
+def test_what_was_made_before_the_first_process_is_not_looked_at() -> None:
+    """A short stage costs a look at what is newer than its first process, not at all processes of the machine. What
+    cannot be told so, because the numbers may have begun anew, is looked for everywhere."""
+    if not FOUND:
+        return  # a stage is its process group there
+    census = Census()
+    env, mark = census.marked({})
+    while True:  # three in the order of their numbers, and some way to the largest
+        older, first, newer = made = [subprocess.Popen(["/bin/sleep", "600"], env=env) for _ in range(3)]
+        if older.pid < first.pid < newer.pid < int(Path("/proc/sys/kernel/pid_max").read_text()) - 5000:
+            break
+        for each in made:
+            each.kill()
+            each.wait()
+    late = time.monotonic() + 3600  # never too long ago
+    assert census.kill(mark, 0, first.pid, late) is False  # dead, but not yet reaped by us
+    assert newer.wait() == -signal.SIGKILL
+    assert (older.poll(), first.poll()) == (None, None)
+    assert census.kill(mark, 0, first.pid, late - 1e9) is False
+    assert older.wait() == first.wait() == -signal.SIGKILL
+    assert census.kill(mark, LONG, first.pid, late)
 
 
 def test_two_stages_at_once_end_only_their_own(executor: LocalExecutor, place: Path, life: int) -> None:
