@@ -108,11 +108,12 @@ class Place:
 class Typed(Place):
     """Commands go through the whole command line, but in this process: there are many of them."""
 
-    def rote(self, *args: str, code: int | None = 0, **_: Any) -> Told:
+    def rote(self, *args: str, code: int | None = 0, **more: Any) -> Told:
         """As Place's, without an environment of its own."""
-        out, err = io.StringIO(), io.StringIO()
+        assert not more, "only a process of its own can have that"
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
         with contextlib.chdir(self.root), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             ended = cli.run(list(args))
-        told = Told(ended, out.getvalue(), err.getvalue())
+        told = Told(ended, *(stream.buffer.getvalue().decode() for stream in (out, err)))
         assert code is None or told.code == code, f"rote {' '.join(args)}: {told}"
         return told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from place import Place
+from place import Place, Typed
 
 ROWS = [f"{n},{n % 12},{n % 50}" for n in range(1, 1201)]
 PIPELINE = """\
@@ -35,7 +35,9 @@ models:
 
 
 @pytest.fixture
-def data(place: Place) -> Place:
+def data(bare: Place) -> Place:
+    place = Typed(bare.root)
+    place.rote("init")
     place.write("rote.yaml", PIPELINE)
     write(place, ROWS)
     place.write(".gitignore", "build/\nother.txt\n.rote/\n")
@@ -159,7 +161,7 @@ def test_many_checks_from_a_list_and_a_project_that_has_modules_of_these_names(p
 
 def test_without_duckdb_the_line_to_type_is_told(data: Place) -> None:
     data.write("away/duckdb.py", "raise ImportError('not installed')\n")
-    told = data.rote("run", code=1, PYTHONPATH=str(data.root / "away")).out
+    told = Place(data.root).rote("run", code=1, PYTHONPATH=str(data.root / "away")).out
     assert "expectations are looked at by DuckDB, which is not installed" in told
     assert 'pip install "rote[checks]"' in told
 
