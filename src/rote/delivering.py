@@ -9,7 +9,7 @@ import msgspec
 from rote.channel import AliasMove, Channel
 from rote.channels import MAX_BYTES
 from rote.encoding import with_check, without_check
-from rote.errors import Conflict, NotFound, Refused, Unknown
+from rote.errors import Conflict, Corrupt, NotFound, Refused, Unknown
 from rote.hosting import ReleaseHost, Told
 from rote.publication import ManifestRef
 from rote.registry import Registry
@@ -78,7 +78,16 @@ class Delivering:
         except NotFound:
             return None, None
         assert told is not None, "without an etag it is always told"
-        return told, without_check(told.data, Channel, f"{self._host.url}: {model}@{alias}")
+        where = f"{self._host.url}: {model}@{alias}"
+        try:
+            return told, without_check(told.data, Channel, where)
+        except Corrupt as e:
+            raise Corrupt(
+                f"the channel there is damaged, and nobody puts another in place of what cannot be read: {e.what}",
+                where=where,
+                safe="applications go on with what they have",
+                next=f"delete it there, then rote publish {model}@{alias}",
+            ) from e
 
     def _refuse_apart(self, ours: Channel, theirs: Channel) -> None:
         """The moves that both tell of must be the same; else two stores deliver to one target."""

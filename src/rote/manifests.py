@@ -187,4 +187,9 @@ class Names:
 
 
 def _refused(why: str, where: str) -> Corrupt:
-    return Corrupt(f"this manifest is not one to trust: {why}", where=where, safe="nothing was taken from it")
+    return Corrupt(
+        f"this manifest is not one to trust: {why}",
+        where=where,
+        safe="nothing was taken from it",
+        next="ask who publishes it; if that is you, delete it there, then publish the version again",
+    )

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rote import manifests, plainly, releasetags, targetnames
+from rote import channels, manifests, plainly, releasetags, targetnames
 from rote.channel import Channel
 from rote.clock import SystemClock
 from rote.errors import Corrupt, Missing, MissingExtra, NotFound, Untrusted
@@ -44,13 +44,36 @@ class Origin:
     def channel(self, model: str, alias: str, etag: str | None) -> Told | None:
         """The channel document: one request without a body if it is the one that `etag` came with (then None). Raises
         Missing if nobody holds the alias; Corrupt, StoreUnavailable."""
+        with self._as_read(model, alias):
+            try:
+                return self._host.channel(model, alias, etag)
+            except NotFound as e:
+                raise Missing(
+                    f"nobody holds {model}@{alias}",
+                    where=self.url,
+                    safe="nothing was installed",
+                    next=f"rote promote {model}@VERSION {alias}, and rote publish {model}@{alias} TARGET if it is one; "
+                    "or check the address, the names, and whether a private place was given a token",
+                ) from e
+
+    def decoded(self, model: str, alias: str, told: Told) -> Channel:
+        """What a channel document says. Raises Corrupt, TooNew."""
+        with self._as_read(model, alias):
+            return channels.decoded(model, alias, told.data)
+
+    @contextmanager
+    def _as_read(self, model: str, alias: str) -> Iterator[None]:
+        """A document that is none is told as by somebody who can only read it."""
         try:
-            return self._host.channel(model, alias, etag)
-        except NotFound as e:
-            raise Missing(
-                f"nobody holds {model}@{alias}",
-                where=self.url,
-                next=f"rote promote {model}@VERSION {alias}, or check the address and the names",
+            yield
+        except Corrupt as e:
+            raise Corrupt(
+                e.what,
+                where=e.where
+                if e.where and self.url in e.where
+                else f"{self.url}: {channels.key(model, alias)}",
+                safe="nothing was installed",
+                next=f"ask who publishes it; if that is you: delete it there, then rote publish {model}@{alias} TARGET",
             ) from e
 
     def bring(self, channel: Channel, landing: Landing, progress: Progress | None = None) -> Brought:
@@ -95,7 +118,12 @@ class Origin:
         try:
             data = self._small(tag, MANIFEST, ref.size if ref else None, manifests.MAX_BYTES)
         except NotFound as e:
-            raise Missing(f"{model}@{version} is not published here, or no longer", where=self.url) from e
+            raise Missing(
+                f"{model}@{version} is not published here, or no longer",
+                where=self.url,
+                safe="nothing was installed",
+                next=f"rote publish {model}@{version} TARGET; or check the address and the number",
+            ) from e
         where = f"{self.url}: {tag}/{MANIFEST}"
         if ref is not None and manifests.ref_of(data) != ref:
             raise _not_it("it is not the one that the channel document names", where)
@@ -172,18 +200,27 @@ class _Parts:
 
     def ranges(self, asset: PublishedAsset, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         if self._store is not None:
-            return self._store.get_ranges(_key(self._release.tag, asset.name), ranges)
+            try:
+                return self._store.get_ranges(_key(self._release.tag, asset.name), ranges)
+            except NotFound as e:
+                raise self._gone(asset) from e
+            except Corrupt as e:
+                raise plainly.damaged(asset.name, self.url) from e
         there = self._release.asset(asset.name)
         if there is None:
-            raise Missing(
-                f"{asset.name} is not at {self._release.tag} any more",
-                where=self.url,
-                safe="nothing was installed",
-                next="publish the version again",
-            )
+            raise self._gone(asset)
         return [
             _joined(self._host.read(self._release, there, start, length), length) for start, length in ranges
         ]
+
+    def _gone(self, asset: PublishedAsset) -> Missing:
+        name = self._release.tag.replace("@v", "@", 1)
+        return Missing(
+            f"{asset.name} is not at {self._release.tag} any more: somebody deleted it",
+            where=self.url,
+            safe="nothing was installed",
+            next=f"ask who publishes it; if that is you, rote publish {name} TARGET sends it again",
+        )
 
 
 def at(address: str | ObjectStore, base: str = ".") -> Origin:
@@ -261,7 +298,7 @@ def _not_it(why: str, where: str) -> Corrupt:
         f"this manifest is not one to trust: {why}",
         where=where,
         safe="nothing was installed",
-        next="publish the version again, or ask who publishes it",
+        next="ask who publishes it; if that is you, delete it there, then publish the version again",
     )
 
 

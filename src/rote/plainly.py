@@ -84,11 +84,11 @@ def _parts(plain: Plain, file: PublishedFile, incoming: Incoming) -> Iterator[by
             if data is None:  # it was here, and is damaged
                 (data,) = _read(plain, file, [(piece.start, piece.length)])
             if piece.digest and blake3(data).digest() != piece.digest:
-                raise _damaged(plain, file)
+                raise damaged(file.path, plain.url)
             whole.update(data)
             yield data
     if whole.hexdigest() != file.digest:
-        raise _damaged(plain, file)
+        raise damaged(file.path, plain.url)
 
 
 def _pieces(file: PublishedFile, incoming: Incoming) -> Iterator[Piece]:
@@ -119,16 +119,18 @@ def _read(plain: Plain, file: PublishedFile, ranges: Sequence[tuple[int, int]]) 
             came = plain.ranges(asset, [(start, length) for _, start, length in cut])
             for (number, _, length), data in zip(cut, came, strict=True):
                 if len(data) != length:
-                    raise _damaged(plain, file)
+                    raise damaged(file.path, plain.url)
                 found[number] += data
         begin = end
     return [bytes(data) for data in found]
 
 
-def _damaged(plain: Plain, file: PublishedFile) -> Corrupt:
+def damaged(path: str, where: str) -> Corrupt:
+    """What to say of a file that is not what its manifest says."""
     return Corrupt(
-        f"{file.path} is not what the manifest says: it was damaged, cut or swapped where it lies",
-        where=plain.url,
+        f"{path} is not what the manifest says: it was damaged, cut or swapped where it lies",
+        where=where,
         safe="nothing was installed",
-        next="try again; if it stays so, publish the version again",
+        next="try again; if it stays so, ask who publishes it; if that is you, delete it there, then publish the "
+        "version again",
     )

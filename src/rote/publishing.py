@@ -150,6 +150,8 @@ class Publishing:
                     raise
             else:
                 return self._new(content, source, release, text)
+        if there.asset(MANIFEST) is None:
+            return self._manifest_again(content, source, there)
         return self._again(content, source, there)
 
     def manifest(
@@ -229,6 +231,20 @@ class Publishing:
             found[file.path] = parts
         return found
 
+    def _manifest_again(self, content: Content, source: Source, there: HostedRelease) -> Published:
+        """A release that is public without its manifest: somebody deleted that, if every file is one of ours."""
+        names = {name for parts in self._names(content.files).values() for name in parts}
+        stranger = next((a.name for a in there.assets if a.name not in names | {NOTES, SIGNATURE}), None)
+        if stranger is not None or not there.assets:
+            raise Missing(
+                f"{content.tag} is there, and has no {MANIFEST}: it was not published by rote",
+                where=self._host.url,
+                safe="nothing was changed there",
+                next="delete that release there, or release these files under another number",
+            )
+        done = self._new(content, source, there, there.notes)
+        return msgspec.structs.replace(done, created=False, repaired=[MANIFEST])
+
     # ---- one that is there -------------------------------------------------------------------------------------
 
     def _again(self, content: Content, source: Source, there: HostedRelease) -> Published:
@@ -286,17 +302,21 @@ class Publishing:
     def _missing(
         self, content: Content, there: HostedRelease, found: PublishedManifest
     ) -> dict[str, PublishedFile]:
-        sizes = {asset.name: asset.size for asset in there.assets}
+        here = {asset.name: asset for asset in there.assets}
         missing = {}
         for file in found.files:
             for asset in file.assets:
-                size = sizes.get(asset.name)
-                if size is None:
+                known = here.get(asset.name)
+                if known is None:
                     missing[file.path] = file
-                elif size != asset.size:
+                elif known.size != asset.size or known.sha256 not in (None, asset.sha256):
+                    other = (
+                        "other bytes"
+                        if known.size == asset.size
+                        else f"{known.size:,} bytes there, not {asset.size:,}"
+                    )
                     raise Corrupt(
-                        f"{asset.name} of {content.name} has {size:,} bytes there, not {asset.size:,}: it was changed "
-                        "after it was published",
+                        f"{asset.name} of {content.name} has {other}: it was changed after it was published",
                         where=self._host.url,
                         safe="applications refuse it and keep the version they have",
                         next="delete it there, then publish again: what is missing is sent again",

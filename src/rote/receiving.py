@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from rote import accepting, identities, origins, trust, versions
-from rote.channels import decoded, key
+from rote.channels import key
 from rote.delivery import Fetched
 from rote.errors import Missing, Untrusted
 from rote.landing.folder import Folder
@@ -63,7 +63,7 @@ def _named(
     where = f"{origin.url}: {key(model, alias)}"
     told = origin.channel(model, alias, None)
     assert told is not None, "nothing was said of what is known"
-    channel = decoded(model, alias, told.data)
+    channel = origin.decoded(model, alias, told)
     trust.verify(told.data, channel, trusted, where)
     if accepting.is_stale(channel, time.time(), where):
         progress.say(f"what is said of {model}@{alias} expired at {channel.expires}: it may be old")

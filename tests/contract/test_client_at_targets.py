@@ -25,6 +25,7 @@ from targetbench import Published
 from rote import delivering, publishing
 from rote.client import Model
 from rote.errors import Corrupt, Missing, RoteError, StoreUnavailable
+from rote.publication import MANIFEST
 from rote.publishing import Stored, content_of
 from rote.stores import address as stores
 from rote.stores.folder import FolderStore
@@ -333,6 +334,15 @@ class TestAtAForge:
         forge.after.clear()
         assert served(model) == model_before
         assert model.refresh()
+
+    def test_a_manifest_that_was_deleted_comes_back(self, follow, forge, bench):
+        model, writer = follow(), client(forge, forge.token)
+        release = writer.find("digits@v1.0.0")
+        writer.drop(release, release.asset(MANIFEST))
+        with pytest.raises(Missing, match="not published here"):
+            model.path()
+        published(bench, writer)
+        assert served(model) == THREE["m"]
 
     def test_nothing_was_published(self, follow, forge, bench, tmp_path):
         with pytest.raises(Missing, match="nobody holds letters@prod"):

@@ -365,8 +365,8 @@ def test_what_was_left_by_an_attempt_and_is_wrong_is_thrown_away(forge, files, t
     Client(forge).publish("v1.0.0", files)
     to = tmp_path / "to"
     shelf = FolderShelf(str(to))
-    wanted, _ = Downloads(Client(forge).host).described(Client(forge).host.find("v1.0.0"))
-    for file in wanted:
+    described = Downloads(Client(forge).host).described(Client(forge).host.find("v1.0.0"))
+    for file in described.files:
         slot = shelf.slot(file)
         slot.write(b"rubbish")
         slot.close()

@@ -267,7 +267,9 @@ class TestHostileTargets:
             return
         with pytest.raises(RoteError) as caught:
             model.refresh()
-        assert caught.value.lines()
+        assert ("somebody deleted it" if other is None else "damaged, cut or swapped") in caught.value.what
+        assert caught.value.safe == "nothing was installed"
+        assert "ask who publishes it" in caught.value.next
         assert served(model) == ONE["m"]
         assert served(follow()) == ONE["m"]
         bench.put(key, data)
@@ -475,6 +477,18 @@ class TestReplayed:
         bench.put(CHANNEL, b"x" * 5000)
         with pytest.raises(Corrupt, match="larger than 4096"):
             model.refresh()
+
+    @pytest.mark.parametrize("document", [b"", b"hello", b"x" * 5000], ids=["empty", "words", "enormous"])
+    def test_what_is_no_document_is_told_to_somebody_who_can_only_read(self, bench, follow, document):
+        model = follow()
+        model.path()
+        bench.put(CHANNEL, document)
+        with pytest.raises(Corrupt) as caught:
+            model.refresh()
+        assert caught.value.where == f"{bench.target.url}: {CHANNEL}"
+        assert caught.value.safe == "nothing was installed"
+        assert caught.value.next.startswith("ask who publishes it")
+        assert served(model) == ONE["m"]
 
 
 class TestOffline:

@@ -197,6 +197,53 @@ def test_what_somebody_changed_is_told(bench):
     assert "delete it there" in (caught.value.next or "")
 
 
+def test_other_bytes_of_the_same_size_are_told_by_a_host_that_knows_digests(bench):
+    host = MemoryHost()
+    publish(bench, host)
+    release = found(host, "digits@v1.0.0")
+    host.drop(release, release.asset("sub/a"))
+    host.send(release, sending("sub/a", b"x"))
+    with pytest.raises(Corrupt, match=r"sub/a of digits@1\.0\.0 has other bytes") as caught:
+        publish(bench, host)
+    assert "delete it there" in (caught.value.next or "")
+
+
+def test_a_manifest_that_somebody_deleted_comes_back(bench):
+    host = MemoryHost()
+    first = publish(bench, host)
+    before = dict(host.bytes)
+    release = found(host, "digits@v1.0.0")
+    host.drop(release, release.asset(MANIFEST))
+    again = publish(bench, host)
+    assert (again.created, again.repaired, again.manifest) == (False, [MANIFEST], first.manifest)
+    assert host.bytes == before
+
+
+def test_a_release_that_was_made_by_hand_stays_what_it_is(bench):
+    host = MemoryHost()
+    release = host.begin("digits@v1.0.0", title="", notes="")
+    for name in ("net", "theirs"):
+        host.send(release, sending(name, b"x"))
+    host.finish(release, notes="")
+    before = dict(host.bytes)
+    with pytest.raises(Missing, match="was not published by rote") as caught:
+        publish(bench, host)
+    assert (caught.value.safe, bool(caught.value.next)) == ("nothing was changed there", True)
+    assert host.bytes == before
+
+
+@pytest.mark.parametrize("document", [b"", b"hello", b"x" * 4096], ids=["empty", "words", "long"])
+def test_a_channel_that_somebody_damaged_is_told_and_can_be_made_anew(bench, document):
+    host = MemoryHost()
+    publish(bench, host)
+    host.move("digits", "prod", document, None)
+    with pytest.raises(Corrupt, match="the channel there is damaged") as caught:
+        deliver(bench, host)
+    assert caught.value.next == "delete it there, then rote publish digits@prod"
+    del host.channels["digits", "prod"]
+    assert deliver(bench, host).moved
+
+
 @pytest.mark.parametrize("kind", ["rotten", "hostile", "other"])
 def test_a_manifest_that_somebody_changed_is_told(bench, kind):
     store = MemoryStore()

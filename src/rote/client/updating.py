@@ -133,11 +133,7 @@ class Updater:
         return known[0].etag or None if known is not None and known[0].url == origin.url else None
 
     def _read(self, told: Told, known: tuple[Seen, Channel] | None, origin: Origin) -> Channel:
-        try:
-            channel = decoded(self._name, self._alias, told.data)
-        except Corrupt as e:
-            e.where = f"{origin.url}: {self._where}"
-            raise
+        channel = origin.decoded(self._name, self._alias, told)
         trusted = self._shipped
         if known is not None and known[0].trusted:
             trusted = known[0].trusted
@@ -217,6 +213,7 @@ class Updater:
                 raise Corrupt(
                     f"this cache belongs to {current.model}@{current.alias}",
                     where=self._cache.folder,
+                    safe="nothing in it was changed",
                     next="give every model and alias a cache of its own",
                 )
             known = self.known()

@@ -68,6 +68,7 @@ class Reader:
         return Corrupt(
             f"{name} is shorter than {self._talk.vendor.name} says of it",
             where=self._talk.vendor.where,
+            safe="nothing of it was taken",
             next="try again; if it stays so, it was damaged there: publish anew, under a new number",
         )
 

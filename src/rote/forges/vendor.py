@@ -15,7 +15,7 @@ from rote.redaction import redact
 
 BUSY = frozenset([408, 425, 429, 500, 502, 503, 504])
 """Statuses of a server that may well do the same a moment later."""
-SAFE = "what was published before is untouched"
+SAFE = "what was published or fetched before is as it was"
 
 
 class Answer(msgspec.Struct, frozen=True):

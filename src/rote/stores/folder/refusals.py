@@ -64,7 +64,7 @@ def _there(path: str, root: str) -> str:
 def gone(root: str) -> StoreUnavailable:
     """The store's folder itself is not there."""
     return StoreUnavailable(
-        "the store's folder is not there; a disk that is not mounted may be the reason",
+        "the folder is not there; a disk that is not mounted may be the reason",
         where=root,
         safe="nothing was written",
         next="mount it, or check the address; if there never was a store, `rote init` makes one",
