@@ -23,7 +23,7 @@ from rote.stagekey import Inputs
 from rote.stagework import Done, Stagework, label_of
 from rote.trying import Trying
 from rote.underway import Underway
-from rote.watching import Findings, Watch, Watching, undeclared
+from rote.watching import Findings, Watch, Watching, strayed, undeclared
 
 _TOLD = 3
 """Of what a stage made otherwise than before, so many are named."""
@@ -188,6 +188,8 @@ class Attempts:
 
     def _found(self, stage: Stage, watch: Watch | None) -> Findings:
         findings = self._watching.end(watch) if self._watching and watch else Findings()
+        if findings.strayed:
+            raise strayed(stage, findings.strayed)
         if stage.strict and findings.undeclared:
             raise undeclared(stage, findings.undeclared)
         return findings

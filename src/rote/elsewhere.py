@@ -11,6 +11,7 @@ from rote.config import FILE
 from rote.config.settings import LOCAL_FILE
 from rote.errors import Missing, UsageError
 from rote.ids import shown
+from rote.vcs import Git
 from rote.wiring import Wiring
 from rote.worktree import lock
 from rote.worktree.laying import Laying, without
@@ -53,7 +54,7 @@ class Elsewhere:
         if not git.present:  # then nothing else tells data from code
             besides |= {dep for dep in deps if os.path.isdir(os.path.join(self._w.root, dep))}
         laying.begin()
-        laying.copy(without(git.ls_files(others=True) if git.present else laying.files(), besides))
+        laying.copy(without(_files(git) if git.present else laying.files(), besides))
         said = [*pipeline.files, *pipeline.named, LOCAL_FILE]
         said += [path for stage in stages for path in [*stage.locks, *(param.file for param in stage.params)]]
         laying.copy(without(said, made))
@@ -85,10 +86,23 @@ class Elsewhere:
         folder = os.path.join(self._w.root, REVISIONS, commit[:16])
         with lock.held(f"{folder}.lock", command, wait=wait, say=self._w.progress.say):
             root = self._w.git.place(commit, folder)
+            self._submodules(commit, folder)
             self._furnish(root, rev)
             other = self._w.elsewhere(root)
             other.data.checkout()
             yield other, commit
+
+    def _submodules(self, commit: str, folder: str) -> None:
+        if not os.path.exists(os.path.join(folder, ".gitmodules")):
+            return
+        from rote.vcs import submodules  # only where there are some
+
+        left = submodules.lay(self._w.git.top(), commit, folder)
+        if left:
+            self._w.progress.say(
+                f"not there, because they were never initialized here: the submodules {', '.join(left)}"
+                " (git submodule update --init)"
+            )
 
     def _furnish(self, root: str, rev: str) -> None:
         """What git does not have, and a clone would be given: this machine's settings, and virtual environments."""
@@ -110,3 +124,13 @@ class Elsewhere:
     def remove(self, commit: str) -> None:
         """Take the tree of a commit away."""
         self._w.git.remove(os.path.join(self._w.root, REVISIONS, commit[:16]))
+
+
+def _files(git: Git) -> Iterator[str]:
+    """The files that git tracks, and new ones that it does not ignore; also those of submodules."""
+    for path in git.ls_files(others=True):
+        inner = os.path.join(git.root, path)
+        if os.path.lexists(os.path.join(inner, ".git")):
+            yield from (f"{path.rstrip('/')}/{file}" for file in _files(Git(inner)))
+        else:
+            yield path

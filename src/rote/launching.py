@@ -82,7 +82,10 @@ class Launching:
                 elsewhere.remove(commit)
             else:
                 where = os.path.relpath(other.root, self._w.root)
-                self._w.progress.say(f"the working tree of commit {commit[:12]} stays in {where}, to look at")
+                self._w.progress.say(
+                    f"the working tree of commit {commit[:12]} stays in {where}, to look at;"
+                    f" `git worktree remove --force {where}` takes it away"
+                )
         return outcome
 
     def plan(self, asked: Launch) -> Plan:

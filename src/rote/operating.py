@@ -253,6 +253,7 @@ class Operating:
         return Watching(
             self._w.workspace, self._w.files, self._w.pipeline, hook=HOOK, environment=os.environ,
             folder=os.path.join(self._w.own, "trace"), tracer=_tracer,
+            instead=trees.instead(self._w.root), apart=trees.apart(self._w.root),
         )  # fmt: skip
 
     def _python(self, stage: Stage) -> str:

@@ -25,6 +25,8 @@ class Seen(msgspec.Struct):
     wrote: set[str] = set()
     listed: set[str] = set()
     sought: dict[str, set[str]] = {}
+    strayed: set[str] = set()
+    """Code of another working tree, by absolute path."""
     python: bool = False
     troubles: list[str] = []
 
@@ -50,6 +52,8 @@ def take(seen: Seen, notes: bytes, roots: Iterable[str]) -> None:
             seen.python = True
         elif kind == "E":
             seen.troubles.append(text)
+        elif kind == "O":
+            seen.strayed.add(text)
         elif kind == "I":
             name, *folders = text.split(SEPARATOR)
             for folder in folders:

@@ -31,6 +31,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     undeclared: list[str] = []
     changed: str = ""
     troubles: list[str] = []
+    strayed: list[str] = []
+    """Code that was read from the user's working tree although the stage ran in another, by absolute path."""
 
 
 class Watch:
@@ -75,6 +77,16 @@ def undeclared(stage: Stage, paths: Sequence[str]) -> StageFailed:
     )
 
 
+def strayed(stage: Stage, paths: Sequence[str]) -> StageFailed:
+    """The failure of a stage of another revision that took code from the user's working tree."""
+    return StageFailed(
+        f"it took code from your working tree, and not from the commit: {sightings.short(paths)}",
+        where=str(stage.at),
+        next="something on the import path leads there: put the commit's folder before it in the command, as in"
+        " PYTHONPATH=src python …",
+    )
+
+
 class Watching:
     """Watches the stages of one working tree. `hook` is the folder with the sitecustomize that takes notes, `folder`
     where notes are kept until they are read. `environment` is what stages are started with; `tracer` finds strace."""
@@ -89,7 +101,11 @@ class Watching:
         folder: str,
         environment: Mapping[str, str],
         tracer: Callable[[], str | None],
+        instead: Sequence[tuple[str, str]] = (),
+        apart: str = "",
     ) -> None:
+        """`instead`: for which folders others stand, so that what was installed from the one is imported from the
+        other; `apart`: the folder of which no code is to be read."""
         self._workspace = workspace
         self._files = files
         self._pipeline = pipeline
@@ -98,14 +114,23 @@ class Watching:
         self._environment = environment
         self._tracer = tracer
         self._roots = (workspace.root,)
+        self._instead = {
+            "ROTE_TRACE_INSTEAD": SEPARATOR.join(folder for pair in instead for folder in pair),
+            "ROTE_TRACE_APART": apart,
+        }
         self._lock = threading.Lock()
         self._count = 0
 
     def begin(self, stage: Stage, environment: Mapping[str, str] = {}) -> Watch:
         """A stage is about to run, with `environment` besides what all stages get. Raises StageFailed if it is to be
         traced and cannot be."""
-        if stage.trace == OFF or stage.expects:  # a check reads what it names, and nothing else
+        if stage.expects:  # a check reads what it names, and nothing else
             return Watch(stage, "", 0, stage.cmd, {})
+        if stage.trace == OFF:
+            moved = (
+                {**self._path(environment), **self._instead} if self._instead["ROTE_TRACE_INSTEAD"] else {}
+            )
+            return Watch(stage, "", 0, stage.cmd, moved)
         from rote import strace  # its patterns cost a millisecond; nothing that is a hit needs them
 
         folder = self._place(stage)
@@ -145,14 +170,18 @@ class Watching:
         skip = SEPARATOR.join(
             os.path.join(root, path) for root in self._roots for path in sightings.declared(stage)
         )
-        path = {**self._environment, **environment}.get("PYTHONPATH")
         return {
-            "PYTHONPATH": self._hook + os.pathsep + path if path else self._hook,
+            **self._path(environment),
+            **self._instead,
             "ROTE_TRACE": folder,
             "ROTE_TRACE_PATH": self._hook,
             "ROTE_TRACE_ROOTS": SEPARATOR.join(self._roots),
             "ROTE_TRACE_SKIP": skip if len(skip.encode("utf-8", "surrogateescape")) < _LONGEST else "",
         }
+
+    def _path(self, environment: Mapping[str, str]) -> Mapping[str, str]:
+        path = {**self._environment, **environment}.get("PYTHONPATH")
+        return {"PYTHONPATH": self._hook + os.pathsep + path if path else self._hook}
 
     def end(self, watch: Watch) -> Findings:
         """The stage has ended well: what was it found to read? Raises StageFailed if it could not be traced."""
@@ -235,6 +264,7 @@ class Watching:
             undeclared=self.undeclared(stage, found),
             changed=changed,
             troubles=list(dict.fromkeys(seen.troubles)),
+            strayed=sorted(seen.strayed),
         )
 
     def _made_meanwhile(self, path: str, stat: tuple[int, ...] | None, began: int) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from place import Place
 
 PIPELINE = """\
@@ -180,3 +183,110 @@ def test_no_hook_of_the_repository_is_run(place: Place) -> None:
     hook.chmod(0o755)
     place.rote("run", "--rev", "HEAD")
     assert not list(place.root.rglob("hook-was-run"))
+
+
+FINDER = """\
+import sys
+from importlib.util import spec_from_file_location
+MAPPING = {"second": %r}
+class Finder:
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name in MAPPING:
+            return spec_from_file_location(name, MAPPING[name] + "/__init__.py")
+sys.meta_path.append(Finder)
+"""
+"""What an editable installation by setuptools puts beside installed packages, in short."""
+
+
+def editable(place: Place, stage: str = "") -> None:
+    """A project that is installed from its working tree, in both ways that are in use, in an environment inside it."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], cwd=place.root, check=True)
+    [packages] = place.root.glob(".venv/lib/python*/site-packages")
+    (packages / "first.pth").write_text(f"{place.root}/src\n")
+    (packages / "__editable___second_finder.py").write_text(FINDER % f"{place.root}/flat/second")
+    (packages / "second.pth").write_text("import __editable___second_finder\n")
+    code = "import first, second; open('out', 'w').write(first.A + second.B)"
+    place.write(
+        "rote.yaml", f'stages:\n  s:\n    cmd: .venv/bin/python -c "{stage}{code}"\n    outs: [out]\n'
+    )
+    place.write(".gitignore", ".rote\n.venv\n/out\n")
+    place.write("src/first/__init__.py", "A = 'a'\n")
+    place.write("flat/second/__init__.py", "B = 'b'\n")
+    place.commit("one")
+    place.write("src/first/__init__.py", "A = 'A'\n")
+    place.write("flat/second/__init__.py", "B = 'B'\n")
+
+
+@pytest.mark.parametrize("trace", ["python", "off"])
+def test_what_is_installed_from_the_working_tree_is_that_of_the_commit(place: Place, trace: str) -> None:
+    editable(place)
+    place.write("rote.yaml", place.read("rote.yaml") + f"    trace: {trace}\n")
+    place.git("commit", "-q", "-m", "traced", "rote.yaml")
+    place.rote("run", "--rev", "HEAD")
+    place.git("stash", "-q")
+    assert "1 hit" in place.rote("run").out
+    assert place.read("out") == "ab"
+
+
+def test_a_trial_takes_its_own_code(place: Place) -> None:
+    editable(place)
+    place.rote("run", "--smoke")
+    assert place.read(".rote/smoke/out") == "AB"
+    place.write("src/first/__init__.py", "A = 'x'\n")
+    assert "first/__init__.py, which it reads, changed" in place.rote("run", "--smoke").out
+    assert place.read(".rote/smoke/out") == "xB"
+
+
+def test_code_of_the_working_tree_is_no_code_of_the_commit(place: Place) -> None:
+    editable(place, f"import sys; sys.path.insert(0, '{place.root}/src'); ")
+    told = place.rote("run", "--rev", "HEAD", code=1)
+    assert (
+        f"it took code from your working tree, and not from the commit: {place.root}/src/first/__init__.py"
+        in told.out
+    )
+    assert "git worktree remove --force .rote/revs/" in told.err
+    place.git("stash", "-q")
+    assert "1 done" in place.rote("run").out, "nothing was kept"
+
+
+def test_submodules_are_there(place: Place, tmp_path: Path) -> None:
+    for name in ("inner", "lib"):
+        other = Place(tmp_path / name)
+        other.git("init", "-q")
+        other.write(f"{name}.txt", f"{name} 1\n")
+        other.commit()
+    Place(tmp_path / "lib").git(
+        "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(tmp_path / "inner"), "in"
+    )
+    Place(tmp_path / "lib").commit()
+    place.git(
+        "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(tmp_path / "lib"), "vendor/lib"
+    )
+    place.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init", "--recursive")
+    cmd = "cat vendor/lib/lib.txt vendor/lib/in/inner.txt > out"
+    place.write("rote.yaml", f"stages:\n  s: {{cmd: {cmd}, deps: [vendor/lib], outs: [out]}}\n")
+    place.write(".gitignore", ".rote\n/out\n")
+    place.commit()
+    place.rote("run")
+    assert place.read("out") == "lib 1\ninner 1\n"
+    told = place.rote("run", "--rev", "HEAD")
+    assert "1 hit" in told.out, "the same content, and so the same key"
+    mine = Place(place.root / "vendor/lib")
+    mine.write("lib.txt", "lib 2\n")
+    mine.commit()
+    place.commit("two")
+    assert "1 done" in place.rote("run", "--rev", "HEAD").out
+    assert not list((place.root / ".rote/revs").glob("*/"))
+    assert "1 hit" in place.rote("run", "--rev", "HEAD~1").out
+    assert "1 done" in place.rote("run", "--smoke").out
+    assert place.read(".rote/smoke/out") == "lib 2\ninner 1\n"
+    # A clone without them says so, and one that lacks a commit says which.
+    place.git("clone", "-q", ".", str(tmp_path / "clone"))
+    clone = Place(tmp_path / "clone")
+    clone.rote("init", "--store", str(place.root / ".rote/store"))
+    told = clone.rote("run", "--rev", "HEAD", code=1)
+    assert "never initialized here: the submodules vendor/lib" in told.err
+    clone.git("-c", "protocol.file.allow=always", "clone", "-q", str(tmp_path / "lib"), "vendor/lib")
+    told = clone.rote("run", "--rev", "HEAD", code=1)
+    assert "the submodule vendor/lib does not hold its commit" in told.err

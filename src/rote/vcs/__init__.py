@@ -195,6 +195,10 @@ class Git:
         below = self._run("rev-parse", "--show-prefix").rstrip(b"\n")
         return os.path.normpath(os.path.join(folder, os.fsdecode(below)))
 
+    def top(self) -> str:
+        """The folder of the whole working tree that `root` lies in. Raises RoteError."""
+        return os.fsdecode(self._run("rev-parse", "--show-toplevel").rstrip(b"\n"))
+
     def remove(self, folder: str) -> None:
         """Take away a working tree that `place` made, with all that is in it. Raises RoteError."""
         self._run("worktree", "remove", "--force", "--force", folder)

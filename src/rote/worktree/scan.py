@@ -23,6 +23,8 @@ _SCANS_DESCRIPTORS = os.scandir in os.supports_fd
 BYTECODE = "__pycache__"
 """Folders of this name are no part of any tree: Python writes into them while a stage runs, differently on every
 machine, and with them no stage that reads a folder of source would ever be a hit anywhere else."""
+GIT_FILE = ".git"
+"""A file of this name is no part of any tree: it says where on this machine the repository of a submodule lies."""
 _NAMED = 5
 # ASCII letters, digits and a few marks, at most 255 of them, no dot at the end, no name that Windows reserves.
 _PLAIN = re.compile(
@@ -224,6 +226,7 @@ class Scan:
         finally:
             if descriptor is not None:
                 os.close(descriptor)
+        files.pop(GIT_FILE, None)
         return files, folders
 
     def _link(

@@ -42,13 +42,36 @@ def trees(root: str) -> list[str]:
 
 def _below_repository(root: str) -> str:
     """Where the project lies in its git repository."""
-    folder = root
+    top = _top(root)
+    return os.path.relpath(root, top) if top else "."
+
+
+def _top(folder: str) -> str | None:
+    """The folder of the git repository that a folder lies in."""
     while not os.path.lexists(os.path.join(folder, ".git")):
         above = os.path.dirname(folder)
         if above == folder:
-            return "."
+            return None
         folder = above
-    return os.path.relpath(root, folder)
+    return folder
+
+
+def instead(root: str) -> list[tuple[str, str]]:
+    """Of a tree that was laid out beside the user's: which folder stands for which, (theirs, this one), the outer
+    first. Empty for the user's own."""
+    found = []
+    beyond, revision, inner = root.partition(os.sep + REVISIONS + os.sep)
+    if revision:
+        commit = inner.partition(os.sep)[0]
+        found.append((_top(beyond) or beyond, os.path.join(beyond, REVISIONS, commit)))
+    if root.endswith(os.sep + SMOKE):
+        found.append((root[: -len(SMOKE) - 1], root))
+    return found
+
+
+def apart(root: str) -> str:
+    """Of a tree of another revision: the user's tree, of which no code is to be read; empty for any other."""
+    return next((theirs for theirs, ours in instead(root) if not ours.endswith(os.sep + SMOKE)), "")
 
 
 def note(tree: str, begun: Begun) -> None:

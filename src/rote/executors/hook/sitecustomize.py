@@ -8,7 +8,10 @@ has not loaded already.
 
 Notes are lines, `KIND NUMBERS PATH`, in a file of their own for each process: `R` read (mtime, ctime, inode, size of
 the file at that moment), `N` opened for reading but not there, `W` opened for writing, `L` a folder listed, `I` a
-module sought in the folders that follow, `E` an error. See rote.sightings.
+module sought in the folders that follow, `O` code of another working tree read, `E` an error. See rote.sightings.
+
+In a working tree that rote laid out beside the user's, `ROTE_TRACE_INSTEAD` says which folders stand for which: what
+was installed from the one (`pip install --editable`) is imported from the other.
 """
 
 from __future__ import annotations
@@ -29,8 +32,11 @@ _OURS = (".rote", ".git")
 class _Notes:
     """The notes of this process."""
 
-    def __init__(self, folder: str, roots: list[str], skip: list[str]) -> None:
+    def __init__(self, folder: str, roots: list[str], skip: list[str], apart: str) -> None:
         self.folder = folder
+        self.apart = apart + os.sep if apart else ""
+        self.out = tuple(apart + os.sep + own + os.sep for own in (*_OURS, ".dvc")) if apart else ()
+        self.out += tuple(prefix + os.sep for prefix in {sys.prefix, sys.base_prefix})
         self.roots = tuple(root + os.sep for root in roots)
         inside = {prefix for prefix in (sys.prefix, sys.base_prefix) if prefix.startswith(self.roots)}
         never = [*(root + os.sep + own for root in roots for own in _OURS), *inside, *skip]
@@ -127,6 +133,8 @@ class _Notes:
             and not path.startswith(self.roots)
             and "/.." not in path
         ):
+            if self.apart and path.startswith(self.apart):
+                self.strayed(path)
             return  # most of all files, and the reason why this line comes first
         key = (path, mode, flags)
         if key in self.seen:
@@ -167,8 +175,16 @@ class _Notes:
         if st.st_mode & 0o170000 != 0o100000:
             return  # a folder or a device
         self.know(("R", full))
-        code = full.endswith((".py", ".so", ".pyd", ".dylib"))
+        code = full.endswith(_CODE)
         self.note("R", (st.st_mtime_ns, st.st_ctime_ns, st.st_ino, st.st_size), full, code)
+
+    def strayed(self, full: str) -> None:
+        """Note code of the user's working tree, in a stage that runs in another."""
+        folder, _, name = full.rpartition("/")
+        if folder.endswith("/__pycache__"):
+            full = folder[: -len("__pycache__")] + name.partition(".")[0] + ".py"
+        if full.endswith(_CODE) and not full.startswith(self.out) and "/site-packages/" not in full:
+            self.once("O", full, True)
 
     def once(self, kind: str, full: str, at_once: bool = False) -> None:
         if (kind, full) not in self.seen:
@@ -205,6 +221,8 @@ class _Notes:
             full = self.inside(file)  # an extension module, which is not opened by Python
             if full is not None:
                 self.read(full)
+            elif self.apart and file.startswith(self.apart) and not file.startswith(self.roots):
+                self.strayed(file)
             return
         if not isinstance(name, str) or name in self.sought:
             return
@@ -269,6 +287,7 @@ def _machinery() -> bool:
     return frame.f_code.co_filename.startswith("<frozen importlib")
 
 
+_CODE = (".py", ".so", ".pyd", ".dylib")
 _SCRIPTS = (".sh", ".bash", ".pl", ".rb", ".r", ".R", ".jl", ".js", ".awk", ".sed")
 _HANDLERS = {
     "open": _Notes.opened,
@@ -293,7 +312,7 @@ def _begin() -> None:
         return
     roots = os.environ.get("ROTE_TRACE_ROOTS", "").split(_SEP)
     skip = [path for path in os.environ.get("ROTE_TRACE_SKIP", "").split(_SEP) if path]
-    notes = _Notes(folder, roots, skip)
+    notes = _Notes(folder, roots, skip, os.environ.get("ROTE_TRACE_APART", ""))
     notes.note("P", (os.getpid(),), sys.executable or "", True)
     sys.addaudithook(notes.hook)
     import atexit  # built into Python: costs nothing
@@ -301,6 +320,33 @@ def _begin() -> None:
     atexit.register(notes.write)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=notes.write, after_in_child=notes.fresh)
+
+
+def _stand_in() -> None:
+    """Take the folders on the import path, and those that setuptools' finders know, from the tree that stands for the
+    one they lie in."""
+    said = os.environ.get("ROTE_TRACE_INSTEAD", "").split(_SEP)
+    pairs = [(said[at], said[at + 1]) for at in range(0, len(said) - 1, 2)]
+    if not pairs:
+        return
+    kept = tuple(prefix + os.sep for prefix in (sys.prefix, sys.base_prefix))
+
+    def moved(path: object) -> object:
+        if not isinstance(path, str):
+            return path
+        for old, new in pairs:
+            stays = path.startswith((old + "/.rote/", *kept)) or "/site-packages" in path
+            if not stays and (path == old or path.startswith(old + os.sep)):
+                path = new + path[len(old) :]
+        return path
+
+    sys.path[:] = [str(moved(each)) for each in sys.path]
+    for name, module in list(sys.modules.items()):
+        for table in ("MAPPING", "NAMESPACES") if name.startswith("__editable__") else ():
+            known = getattr(module, table, None)
+            if isinstance(known, dict):
+                for key, value in list(known.items()):
+                    known[key] = [moved(each) for each in value] if isinstance(value, list) else moved(value)
 
 
 def _go_on() -> None:
@@ -319,6 +365,7 @@ def _go_on() -> None:
 
 if __name__ == "sitecustomize":
     try:
+        _stand_in()
         _begin()
     except Exception as e:  # noqa: BLE001  # as above
         del e  # a stage runs without being watched rather than not at all; rote sees that no notes came
