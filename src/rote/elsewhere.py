@@ -15,6 +15,7 @@ from rote.vcs import Git
 from rote.wiring import Wiring
 from rote.worktree import lock
 from rote.worktree.laying import Laying, without
+from rote.worktree.places import delete
 from rote.worktree.trees import REVISIONS, SMOKE
 
 
@@ -97,7 +98,7 @@ class Elsewhere:
             return
         from rote.vcs import submodules  # only where there are some
 
-        left = submodules.lay(self._w.git.top(), commit, folder)
+        left = submodules.lay(self._w.git.top(), commit, folder, delete)
         if left:
             self._w.progress.say(
                 f"not there, because they were never initialized here: the submodules {', '.join(left)}"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 
 from rote.errors import Missing, RoteError
 from rote.redaction import redact
@@ -14,10 +14,13 @@ from rote.vcs import CALM, environment
 _LINK = b"160000"
 
 
-def lay(top: str, commit: str, folder: str) -> list[str]:
+def lay(top: str, commit: str, folder: str, delete: Callable[[str], None]) -> list[str]:
     """Lay the submodules of a commit of the repository whose working tree is `top` out in `folder`, as plain files, and
-    theirs in them. Those that were never initialized in `top` are left out, as git leaves them out of a checkout; their
-    paths. Raises Missing if a commit that is needed was not fetched, RoteError."""
+    theirs in them; what lies in their place is deleted by `delete`.
+
+    Those that were never initialized in `top` are left out, as git leaves them out of a checkout; their paths. Raises
+    Missing if a commit that is needed was not fetched, RoteError.
+    """
     left = []
     for path, id in _links(top, commit):
         source, target = os.path.join(top, path), os.path.join(folder, path)
@@ -25,13 +28,14 @@ def lay(top: str, commit: str, folder: str) -> list[str]:
             left.append(path)
             continue
         _must_have(source, id, path)
-        shutil.rmtree(target, ignore_errors=True)
+        if os.path.lexists(target):
+            delete(target)
         os.makedirs(target, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="rote-index-") as aside:
             index = os.path.join(aside, "index")
             _run(source, "read-tree", id, index=index)
             _run(source, "checkout-index", "--all", "--force", "--quiet", f"--prefix={target}/", index=index)
-        left += [f"{path}/{inner}" for inner in lay(source, id, target)]
+        left += [f"{path}/{inner}" for inner in lay(source, id, target, delete)]
     return left
 
 
