@@ -23,7 +23,7 @@ from modelbench import Bench, noise, tree
 from targetbench import Published
 
 from rote import delivering, publishing
-from rote.client import Model
+from rote.client import Model, hosts
 from rote.errors import Corrupt, Missing, RoteError, StoreUnavailable
 from rote.publication import MANIFEST
 from rote.publishing import Stored, content_of
@@ -172,7 +172,7 @@ class TestOverHttp:
 
 WORKER = """\
 import os, sys
-from rote.client import Model
+from rote.client import Model, hosts
 url, cache, key = sys.argv[1:]
 model = Model(url, "digits", cache=cache, keys=[key])
 print(model.version, flush=True)
@@ -358,3 +358,22 @@ class TestAtAForge:
         with pytest.raises(RoteError):
             follow(cache="fresh").path()
         forge.before.clear()
+
+    def test_a_limit_that_is_used_up_is_known_to_all(self, follow, forge, monkeypatch, tmp_path, bench):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+        monkeypatch.setattr(hosts, "_HOSTS", {})
+        model = follow()
+        model.path()
+        (tmp_path / "c" / "looked").unlink()  # it was long ago
+        forge.before.append(lambda request: told(429, {"message": "later"}, **{"Retry-After": "900"}))
+        waits = []
+        for each in (model, Model(forge.address, "letters", cache=tmp_path / "l", keys=bench.keys)):
+            forge.forget()
+            watch = each.watch(lambda model: None, every=5)
+            waits.append((watch._turn(), len(forge.requests())))
+            watch.stop()
+            hosts._HOSTS.clear()  # what comes next is another process
+        forge.before.clear()
+        (first, asked), (second, none) = waits
+        assert (asked, none) == (1, 0)
+        assert 800 < second <= first <= 900

@@ -170,20 +170,32 @@ class TestHosts:
 
     def test_everything_at_one_host_is_one(self, monkeypatch, tmp_path):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        monkeypatch.delenv("HF_ENDPOINT", raising=False)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        for name in (
+            "HF_ENDPOINT",
+            "HF_TOKEN",
+            "GITHUB_TOKEN",
+            "GITLAB_TOKEN",
+            "GITLAB_ACCESS_TOKEN",
+            "CI_JOB_TOKEN",
+        ):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("GH_TOKEN", "ghp_1")
         names = {
             "s3://b/one": "s3://b",
             "s3://b/two?unsigned=true": "s3://b",
             "s3://b/p?endpoint=http://h:1/": "http://h:1",
             "https://h/a": "https://h",
             "github:owner/repo": "https://github.com",
-            "github:https://git.example.org/o/r": "https://git.example.org",
-            "gitlab:group/project": "https://gitlab.com",
-            "hf:owner/name": "https://huggingface.co",
+            "github:https://git.example.org/o/r": "https://git.example.org (without a token)",
+            "gitlab:group/project": "https://gitlab.com (without a token)",
+            "hf:owner/name": "https://huggingface.co (without a token)",
             "/a/folder": "/a/folder",
             "memory:": "memory:",
         }
         assert {url: name_of(url) for url in names} == names
+        monkeypatch.delenv("GH_TOKEN")
+        assert name_of("github:owner/repo") == "https://github.com (without a token)"
         assert host_of("https://turns.example/a") is host_of("https://turns.example/b")
         assert host_of("https://turns.example/a") is not host_of("https://turns.example.org/a")
 

@@ -97,19 +97,26 @@ def host_of(url: str) -> Host:
 
 
 def name_of(url: str) -> str:
-    """The host behind an address, such as https://github.com; the address itself where nobody else is asked."""
+    """The host behind an address, such as https://example.org; the address itself where nobody else is asked. A forge
+    and the Hub have a limit for each user, and another one for those who have no token."""
     kind, _, rest = url.partition(":")
     if kind in targetnames.FORGES:
-        from rote.forges import address  # only who follows a forge needs it
+        from rote.forges import address, tokens  # only who follows a forge needs them
 
-        return address.parse(url).server
+        at = address.parse(url)
+        return _limited(at.server, tokens.found(at, os.environ) is not None)
     if kind == targetnames.HUB:
-        return os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+        known = bool(os.environ.get("HF_TOKEN"))
+        return _limited(os.environ.get("HF_ENDPOINT") or "https://huggingface.co", known)
     parts = urlsplit(url)
     if not rest.startswith("//") or not parts.netloc:
         return url
     endpoint = parse_qs(parts.query).get("endpoint", [""])[0]
     return endpoint.rstrip("/") or f"{parts.scheme}://{parts.netloc}"
+
+
+def _limited(server: str, known: bool) -> str:
+    return server if known else f"{server} (without a token)"
 
 
 def _folder() -> str:
