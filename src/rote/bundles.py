@@ -8,8 +8,9 @@ tells of its assets is then all there is to compare with.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from blake3 import blake3
@@ -18,12 +19,12 @@ from rote import manifests, releasetags
 from rote.chunking import SMALL, Cutter
 from rote.crews import Crew
 from rote.downloads import LATEST, THREADS, Downloads, check_paths
-from rote.errors import BadName, Conflict, Refused, UsageError
+from rote.errors import BadName, Conflict, Corrupt, Refused, UsageError
 from rote.founding import CHUNK_AVG, CHUNK_MAX, CHUNK_MIN
 from rote.hosting import HostedRelease, ReleaseHost, Sending
 from rote.ids import Digest, shown
 from rote.loose import LooseFile, Wanted
-from rote.ports import Progress, Silence
+from rote.ports import Clock, Progress, Silence
 from rote.publication import (
     FILES,
     MANIFEST,
@@ -55,9 +56,16 @@ class Bundles:
     """Publishes at one host."""
 
     def __init__(
-        self, host: ReleaseHost, *, threads: int = THREADS, progress: Progress | None = None
+        self,
+        host: ReleaseHost,
+        *,
+        threads: int = THREADS,
+        progress: Progress | None = None,
+        clock: Clock | None = None,
     ) -> None:
+        """With a `clock` a release says when it was made: where its host does not, that tells which is the newest."""
         self._host = host
+        self._clock = clock
         self._progress = progress or Silence()
         self._crew = Crew(threads)
         self._downloads = Downloads(host)
@@ -98,8 +106,22 @@ class Bundles:
                 if there is None:
                     raise
             else:
-                return self._new(draft, files, known, _manifest(tag, model, known, commit), notes)
+                return self._new(
+                    draft, files, known, _manifest(tag, model, known, commit, self._now()), notes
+                )
         return self._again(there, files, known)
+
+    def _now(self) -> str:
+        now = self._clock.now() if self._clock else None
+        return "" if now is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+
+    def _begun(self, draft: HostedRelease, name: str, data: bytes) -> bytes:
+        """The manifest to send; the one that an earlier attempt left, if it says the same but for the time."""
+        asset = draft.asset(name)
+        if asset is None or asset.size > manifests.MAX_BYTES:
+            return data
+        left = b"".join(self._host.read(draft, asset))
+        return left if _timeless(left) == _timeless(data) else data
 
     def _named(self, files: Sequence[LooseFile]) -> list[list[str]]:
         names = manifests.Names([MANIFEST, NOTES, FILES])
@@ -162,7 +184,13 @@ class Bundles:
             for asset, begin in parts_of(one)
         ]
         self._send(draft, parts, f"publishing {draft.tag}")
-        self._deliver(draft, whole(*manifest))
+        try:
+            checked(self._host, draft, whole(manifest[0], self._begun(draft, *manifest)))
+        except Conflict as e:
+            there = self._host.find(draft.tag)  # of two that publish the same at once one was first
+            if there is None or there.draft:
+                raise other_draft(self._host, draft.tag, e.key) from e
+            return self._again(there, files, known)
         done = self._host.finish(draft, notes=notes)
         return self._published(done, known, True, len(files), sum(asset.size for _, asset, _ in parts))
 
@@ -215,6 +243,7 @@ class Bundles:
                 safe="nothing was changed there",
                 next="publish under another tag",
             )
+        self._refuse_changed(there, former)
         by_path = {file.path: file for file in files}
         here = {asset.name for asset in there.assets}
         lost = [
@@ -228,6 +257,20 @@ class Bundles:
         return self._published(
             there, known, False, len({f.path for f, _, _ in lost}), sum(a.size for _, a, _ in lost)
         )
+
+    def _refuse_changed(self, there: HostedRelease, former: Sequence[Wanted]) -> None:
+        """What lies there with another size than the list of files says was changed: downloads refuse it."""
+        for one in former:
+            for part in one.assets:
+                asset = there.asset(part.name)
+                if asset is not None and asset.size != part.size:
+                    raise Corrupt(
+                        f"{shown(part.name)} of {shown(there.tag)} has {asset.size:,} bytes there, not {part.size:,}: "
+                        "it was changed after it was published",
+                        where=self._host.url,
+                        safe="downloads refuse it",
+                        next="delete it there, then publish the same again: what is missing is sent again",
+                    )
 
     def _sha256(self, release: HostedRelease, part: PublishedAsset) -> str:
         """The digest of a part: what is known, or, where nobody knows it, of its bytes."""
@@ -285,18 +328,32 @@ class _Chunks:
 
 
 def _manifest(
-    tag: str, model: tuple[str, str] | None, files: Sequence[PublishedFile], commit: str | None
+    tag: str,
+    model: tuple[str, str] | None,
+    files: Sequence[PublishedFile],
+    commit: str | None,
+    released: str,
 ) -> tuple[str, bytes]:
     if model is None:
-        return FILES, manifests.encoded(PublishedFiles(tag=tag, files=list(files)))
+        return FILES, manifests.encoded(PublishedFiles(tag=tag, files=list(files), released=released))
     made = PublishedManifest(
         model=model[0],
         version=model[1],
         snapshot=manifests.snapshot_of(files),
         files=list(files),
         commit=commit,
+        released=released,
     )
     return MANIFEST, manifests.encoded(made)
+
+
+def _timeless(manifest: bytes) -> Any:
+    """What a manifest says but for its time; None if it is none."""
+    try:
+        found = msgspec.json.decode(manifest, type=dict)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return {**found, "released": ""}
 
 
 def _model_of(tag: str) -> tuple[str, str] | None:

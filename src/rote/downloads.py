@@ -169,7 +169,8 @@ class Downloads:
                     f"{shown(part.name)} of {release.tag} {gone}: somebody changed the release",
                     where=self._host.url,
                     safe="nothing in the folder was changed",
-                    next="whoever published it publishes the same again: what is missing is sent again",
+                    next="whoever published it publishes the same again: what is missing is sent again"
+                    + ("" if asset is None else ", once what was changed is deleted there"),
                 )
             start = check.at - begin
             if start < part.size:

@@ -84,6 +84,8 @@ class PublishedFiles(msgspec.Struct, frozen=True, kw_only=True):
     format: int = 1
     tag: str
     files: list[PublishedFile]
+    released: str = ""
+    """When, as whoever published it says; empty in what an older rote wrote."""
 
 
 class ManifestRef(msgspec.Struct, frozen=True):

@@ -26,14 +26,14 @@ class PublicRead(msgspec.Struct, frozen=True):
 
 
 def bucket_policy(bucket: str, prefix: str) -> dict[str, Any]:
-    """The statement of an S3 bucket's policy by which everybody may read (not list) the objects below `prefix`."""
-    below = f"{prefix}/models/*" if prefix else "models/*"
+    """The statement of an S3 bucket's policy by which everybody may read, not list, what is published there."""
+    at = f"arn:aws:s3:::{bucket}/{prefix}/" if prefix else f"arn:aws:s3:::{bucket}/"
     return {
         "Sid": SID + "".join(c for c in prefix.title() if c.isalnum()),
         "Effect": "Allow",
         "Principal": "*",
         "Action": "s3:GetObject",
-        "Resource": f"arn:aws:s3:::{bucket}/{below}",
+        "Resource": [f"{at}models/*", f"{at}releases/*"],
     }
 
 
@@ -53,7 +53,7 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     keys = ("Effect", "Action", "Resource")
     return (
         one.keys() == other.keys()
-        and all(_listed(one.get(key)) == _listed(other.get(key)) for key in keys)
+        and all(sorted(_listed(one.get(key))) == sorted(_listed(other.get(key))) for key in keys)
         and one.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
     )
 

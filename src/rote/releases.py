@@ -19,14 +19,16 @@ from rote import targetnames
 from rote.bundles import Bundles, PublishedBundle
 from rote.clock import SystemClock
 from rote.downloads import LATEST, THREADS, DownloadedBundle, Downloads
+from rote.errors import Missing
 from rote.forges import opening
 from rote.hosting import ReleaseHost
+from rote.ids import shown
 from rote.landing.loose import gathered
 from rote.landing.shelf import FolderShelf
 from rote.stores import address as stores
 from rote.stores import locations
 from rote.stores.retry import RetryingStore
-from rote.targets.bucket import BucketHost
+from rote.targets.bucket import BucketHost, prefix_of
 
 if TYPE_CHECKING:
     from rote.ports import Progress
@@ -70,7 +72,7 @@ class Releases:
         of the default branch). `files` may be a mapping: name -> path. It is a draft until all of them are there. The
         same again changes nothing, and goes on where it was cut off; other files under the same tag are refused.
         `fresh` removes first what an attempt with other files left. Raises Refused, Missing, StoreUnavailable."""
-        bundles = Bundles(self._host, threads=self._threads, progress=progress)
+        bundles = Bundles(self._host, threads=self._threads, progress=progress, clock=SystemClock())
         return bundles.publish(tag, gathered(files), title=title, notes=notes, commit=commit, fresh=fresh)
 
     def download(
@@ -128,20 +130,65 @@ class GitLab(Releases):
 
 
 class Bucket(Releases):
-    """Versions of models in a bucket or a folder: tags are `MODEL@vX.Y.Z`."""
+    """Releases in a bucket or a folder."""
 
     def __init__(self, address: str, *, threads: int = THREADS) -> None:
         """`address` is a folder, `s3://BUCKET/PREFIX`, `gs://`, `az://`; to download from, also `https://`. Credentials
-        come from where the vendor's tools find them (docs/stores.md). Raises UsageError."""
-        store = stores.at(address, create=not locations.is_cloud(address))
-        readable = locations.scheme_of(address) in locations.READ_ONLY
-        patient = RetryingStore(store, SystemClock()) if locations.is_cloud(address) else store
-        self._host = BucketHost(patient, writes=not readable)
+        come from where the vendor's tools find them (docs/stores.md). A folder is made when something is published.
+        Raises UsageError."""
+        self._address = address
         self._threads = threads
+        cloud = locations.is_cloud(address)
+        self._new = not cloud and not os.path.isdir(stores.folder(address))
+        if not self._new:
+            store = stores.at(address)
+            readable = locations.scheme_of(address) in locations.READ_ONLY
+            self._host = BucketHost(
+                RetryingStore(store, SystemClock()) if cloud else store, writes=not readable
+            )
+
+    @property
+    def url(self) -> str:
+        """The address of the bucket or folder."""
+        return stores.canonical(self._address, os.getcwd())
+
+    def publish(
+        self,
+        tag: str,
+        files: Files,
+        *,
+        title: str = "",
+        notes: str = "",
+        commit: str | None = None,
+        fresh: bool = False,
+        progress: Progress | None = None,
+    ) -> PublishedBundle:
+        """See Releases. There is no tag in git; `title` and `commit` mean nothing here."""
+        prefix_of(tag)  # no folder is made for what is no tag
+        if self._new:
+            self._host = BucketHost(stores.at(self._address, create=True))
+            self._new = False
+        return super().publish(
+            tag, files, title=title, notes=notes, commit=commit, fresh=fresh, progress=progress
+        )
+
+    def download(
+        self,
+        tag: str = LATEST,
+        to: str | os.PathLike[str] = ".",
+        files: Iterable[str] = (),
+        *,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> DownloadedBundle:
+        """See Releases. `latest` needs the right to list."""
+        if self._new:
+            raise Missing(f"there is no folder {shown(self.url, 200)}", next="check how it is spelled")
+        return super().download(tag, to, files, overwrite=overwrite, progress=progress)
 
 
 class Hub(Releases):
-    """Versions of models in a model repository of the Hugging Face Hub: tags are `MODEL@vX.Y.Z`."""
+    """Releases in a model repository of the Hugging Face Hub."""
 
     def __init__(self, owner: str, name: str, *, token: str | None = None, threads: int = THREADS) -> None:
         """Without a `token` it is that of `HF_TOKEN` or `hf auth login`. Raises UsageError, MissingExtra without the

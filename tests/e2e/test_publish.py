@@ -292,7 +292,7 @@ def test_a_policy_on_aws_as_it_answers(released: Place, moto: Bucket) -> None:
     told = released.rote("publish", "m@1.0.0", url, "--public-policy", "apply", **moto.env)
     assert "from now on" in told.out
     policy = json.loads(moto.client().get_bucket_policy(Bucket=moto.name)["Policy"])
-    assert policy["Statement"][0]["Resource"] == "arn:aws:s3:::rote/site/models/*"
+    assert policy["Statement"][0]["Resource"][0] == "arn:aws:s3:::rote/site/models/*"
     rules = moto.client().get_bucket_cors(Bucket=moto.name)["CORSRules"]
     assert [(r["AllowedOrigins"], r["AllowedMethods"]) for r in rules] == [(["*"], ["GET", "HEAD"])]
     mine = {"AllowedOrigins": ["https://mine.example.org"], "AllowedMethods": ["PUT"]}

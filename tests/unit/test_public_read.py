@@ -17,9 +17,9 @@ MINE = {"Sid": "Mine", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Re
 
 def test_a_policy_allows_reading_below_the_prefix_and_nothing_else():
     statement = bucket_policy("b", "p/q")
-    assert statement["Resource"] == "arn:aws:s3:::b/p/q/models/*"
+    assert statement["Resource"] == ["arn:aws:s3:::b/p/q/models/*", "arn:aws:s3:::b/p/q/releases/*"]
     assert (statement["Effect"], statement["Action"]) == ("Allow", "s3:GetObject")
-    assert bucket_policy("b", "")["Resource"] == "arn:aws:s3:::b/models/*"
+    assert bucket_policy("b", "")["Resource"] == ["arn:aws:s3:::b/models/*", "arn:aws:s3:::b/releases/*"]
     assert bucket_policy("b", "p")["Sid"] != bucket_policy("b", "q")["Sid"]
 
 
@@ -34,7 +34,7 @@ def test_what_is_in_a_policy_stays():
         **one,
         "Principal": {"AWS": ["*"]},
         "Action": ["s3:GetObject"],
-        "Resource": [one["Resource"]],
+        "Resource": one["Resource"][::-1],
     }
     assert merged({"Statement": [MINE, as_a_server_tells]}, one) is None
     denied = {**one, "Effect": "Deny"}

@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fetch": ("models", "Bring the files of a model version into a folder."),
     "github": ("forges", "Releases at GitHub: publish files, download them; no project needed."),
     "gitlab": ("forges", "Releases at GitLab: publish files, download them; no project needed."),
+    "bucket": ("forges", "Releases in a bucket or folder: publish files, download them; no project needed."),
     "copy": ("copying", "Copy what one store has to another: only what is missing."),
     "store": ("store", "Look at the store: figures, and whether it is sound."),
     "gc": ("collecting", "What the store does not need any more; delete it."),

@@ -10,13 +10,13 @@ from urllib.parse import quote
 import msgspec
 
 from rote.errors import Corrupt, StoreUnavailable
-from rote.forges import naming
 from rote.forges.host import ForgeHost
 from rote.forges.sending import Look, delivered
 from rote.forges.talk import PAGE
 from rote.forges.vendor import Answer
 from rote.hosting import HostedAsset, HostedRelease, Sending
 from rote.ids import shown
+from rote.releasetags import any_tag
 
 _API = "2022-11-28"
 _KNOWN_ALL = 30
@@ -51,7 +51,7 @@ class GitHubHost(ForgeHost):
 
     def find(self, tag: str) -> HostedRelease | None:
         """The release of this tag; a draft only with a token that may write. Raises Refused, StoreUnavailable."""
-        found = self._find(naming.tag(tag))
+        found = self._find(any_tag(tag))
         return self._told(found) if found else None
 
     def latest(self) -> HostedRelease | None:
@@ -62,7 +62,7 @@ class GitHubHost(ForgeHost):
     def begin(self, tag: str, *, title: str, notes: str, commit: str | None = None) -> HostedRelease:
         """The draft with this tag, made if there is none. Raises Conflict if the release is public already; Refused
         if the tag is there and names another commit."""
-        naming.tag(tag)
+        any_tag(tag)
         self._talk.vendor.need_token()
         found = self._find(tag)
         if found is None:

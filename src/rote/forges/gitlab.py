@@ -24,7 +24,7 @@ from rote.forges.talk import PAGE
 from rote.forges.vendor import Answer
 from rote.hosting import HostedAsset, HostedRelease, Sending
 from rote.ids import shown
-from rote.releasetags import is_channel
+from rote.releasetags import any_tag, is_channel
 
 _LONG_AGO = "2000-01-01T00:00:00Z"
 """When channels say that they were released, so that none is ever the latest."""
@@ -73,7 +73,7 @@ class GitLabHost(ForgeHost):
 
     def find(self, tag: str) -> HostedRelease | None:
         """The release of this tag with the files of its package; a draft only with a token."""
-        release = self._release_of(naming.tag(tag))
+        release = self._release_of(any_tag(tag))
         if release is None and self._talk.token is None:
             return None
         package = self.packages.find(tag)
@@ -93,7 +93,7 @@ class GitLabHost(ForgeHost):
     def begin(self, tag: str, *, title: str, notes: str, commit: str | None = None) -> HostedRelease:
         """The draft with this tag, made if there is none. Raises Conflict if the release is there already; Refused if
         the tag is there and names another commit."""
-        naming.tag(tag)
+        any_tag(tag)
         self._talk.vendor.need_token()
         if self._release_of(tag) is not None:
             raise self._published(tag)

@@ -1,40 +1,19 @@
-"""What may be called what at a forge: tags, and the names of assets."""
+"""What an asset may be called at a forge; and what is wrong with a commit."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 
-from rote.errors import BadName, Refused
+from rote.errors import Refused
 from rote.ids import shown
 from rote.publication import FILES, MANIFEST
 
 DRAFT = "rote-draft.json"
 """What marks a draft where a forge has none: an asset that is never shown."""
-_LONGEST_TAG = 200
 _LONGEST_ASSET = 200
-# https://git-scm.com/docs/git-check-ref-format, and what a shell or an address bar would stumble over
-_NOT_IN_TAGS = re.compile(r"[\x00-\x20\x7f~^:?*\[\\\"'`$<>|;&(){}!%]|\.\.|@\{|//|/\.|\.lock(?:/|$)")
 _OURS = frozenset([MANIFEST, FILES, DRAFT])
 _PLAIN = re.compile(r"[A-Za-z0-9._+-]")
-
-
-def tag(text: str) -> str:
-    """A tag that git takes and that means nothing to a shell. Raises BadName."""
-    bad = (
-        not text
-        or len(text) > _LONGEST_TAG
-        or not text.isprintable()
-        or text[0] in "-./@"
-        or text[-1] in "./"
-        or _NOT_IN_TAGS.search(text)
-    )
-    if bad:
-        raise BadName(
-            f"not a tag that a release can have: {shown(text)}",
-            next="a tag is such as v1.2.0 or keyboard@v1.2.0: letters, digits, '.', '_', '-', '+', '@', '#', '/'",
-        )
-    return text
 
 
 def asset(path: str) -> str:

@@ -89,7 +89,7 @@ class FolderShelf:
                 f"files that no download brought, or that were changed since, are in the way: {few}{more}",
                 where=self.folder,
                 safe="nothing in the folder was changed",
-                next="move them away, download into another folder, or say that they may be overwritten",
+                next="move them away, download into another folder, or overwrite them: --overwrite",
             )
         return missing
 

@@ -1,11 +1,12 @@
 """Versions published in a bucket or a folder, as plain objects (docs/format.md, 10.10): through any ports.ObjectStore.
 
-A bucket has no drafts: a version is one once its manifest is there, and the manifest is written last.
+A bucket has no drafts: a release is one once its manifest is there, and the manifest is written last.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,8 @@ from rote.hosting import CHANNEL_BYTES, HostedAsset, HostedRelease, Sending, Tol
 from rote.ids import name as parse_name
 from rote.ids import shown
 from rote.ports import Found, ObjectStore
-from rote.publication import MANIFEST, NOTES, PublishedManifest
+from rote.publication import FILES, MANIFEST, NOTES, PublishedFile
+from rote.releasetags import manifest_name
 from rote.targets.spool import copy
 
 LARGEST = 128 << 30
@@ -31,6 +33,7 @@ MANIFEST_BYTES = 64 << 20
 _LONGEST = 600
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@+=,-")
 _HEX = frozenset("0123456789ABCDEF")
+_BYTE = re.compile("=([0-9A-F]{2})")
 _TRIES = 8
 
 
@@ -96,37 +99,37 @@ class BucketHost:
             return None
         notes = self._look(below + NOTES) if any(a.name == NOTES for a in found) else None
         assets = [asset for asset in found if asset.name != NOTES]
-        draft = not any(asset.name == MANIFEST for asset in assets)
+        draft = not any(asset.name == manifest_name(tag) for asset in assets)
         text = notes.data.decode("utf-8", "replace") if notes else ""
         return HostedRelease(tag=tag, draft=draft, assets=assets, title=tag, notes=text, key=below)
 
     def _told(self, tag: str) -> HostedRelease | None:
-        below = prefix_of(tag)
-        found = self._look(below + MANIFEST)
+        below, name = prefix_of(tag), manifest_name(tag)
+        found = self._look(below + name)
         if found is None:
             return None
         if len(found.data) > MANIFEST_BYTES:
-            raise Corrupt("this manifest is larger than any is", where=self._at(below + MANIFEST))
+            raise Corrupt("this manifest is larger than any is", where=self._at(below + name))
         try:
-            manifest = msgspec.json.decode(found.data, type=PublishedManifest)
+            manifest = msgspec.json.decode(found.data, type=_Listed)
         except (msgspec.DecodeError, RecursionError) as e:
-            raise Corrupt(f"this is no manifest: {e}", where=self._at(below + MANIFEST)) from e
+            raise Corrupt(f"this is no manifest: {e}", where=self._at(below + name)) from e
         assets = [
             HostedAsset(a.name, a.size, key=key_of(below, a.name)) for f in manifest.files for a in f.assets
         ]
-        assets.append(HostedAsset(MANIFEST, len(found.data), key=below + MANIFEST))
+        assets.append(HostedAsset(name, len(found.data), key=below + name))
         return HostedRelease(tag=tag, draft=False, assets=assets, title=tag, key=below)
 
     def latest(self) -> HostedRelease | None:
         """The one whose manifest says that it was released last. Raises Unsupported where nothing can be listed."""
         newest: tuple[str, versions.Semver, str] | None = None
-        for meta in self._store.list("models/"):
+        for meta in (*self._store.list("models/"), *self._store.list("releases/")):
             tag = tag_of_manifest(meta.key)
             if tag is None or meta.size > MANIFEST_BYTES:
                 continue
             found = self._look(meta.key)
             when = released_in(found.data) if found else ""
-            one = (when, versions.release(releasetags.parse(tag)[1]), tag)
+            one = (when, releasetags.order(tag), tag)
             newest = max(newest, one) if newest else one
         return self.find(newest[2]) if newest else None
 
@@ -179,9 +182,9 @@ class BucketHost:
     def finish(self, release: HostedRelease, *, notes: str) -> HostedRelease:
         """The manifest made it public already; the notes for people are put beside. Raises Refused."""
         below = prefix_of(release.tag)
-        if self._look(below + MANIFEST) is None:
+        if self._look(below + manifest_name(release.tag)) is None:
             raise Refused(
-                f"{release.tag} has no manifest, which makes a version of what lies in a bucket",
+                f"{release.tag} has no manifest, which makes a release of what lies in a bucket",
                 where=self.url,
                 safe="it stays a draft",
             )
@@ -278,9 +281,16 @@ def channel_key(model: str, alias: str) -> str:
 
 
 def prefix_of(tag: str) -> str:
-    """What the keys of a version begin with. Raises BadName."""
-    model, version = releasetags.parse(tag)
-    return f"models/{model}/published/{version}/"
+    """What the keys of a release begin with. Raises BadName, also for the tag of a channel."""
+    if manifest_name(tag) == MANIFEST:
+        model, version = releasetags.parse(tag)
+        return f"models/{model}/published/{version}/"
+    if releasetags.is_channel(tag):
+        raise BadName(f"{shown(tag)} is the tag of a channel, which applications follow")
+    name = _escaped(releasetags.any_tag(tag))
+    if len(name) > 255:
+        raise BadName(f"this tag is too long for the key of an object: {shown(tag)}")
+    return f"releases/{name}/"
 
 
 def key_of(below: str, name: str) -> str:
@@ -291,14 +301,21 @@ def key_of(below: str, name: str) -> str:
 
 
 def tag_of_manifest(key: str) -> str | None:
-    """The tag of the version whose manifest has this key; None if it is not the key of one."""
+    """The tag of the release whose manifest has this key; None if it is not the key of one."""
     names = key.split("/")
-    if len(names) != 5 or names[2] != "published" or names[4] != MANIFEST:
-        return None
     try:
-        return releasetags.of_version(names[1], names[3])
+        if len(names) == 5 and names[2] == "published" and names[4] == MANIFEST:
+            return releasetags.of_version(names[1], names[3])
+        if len(names) == 3 and names[0] == "releases" and names[2] == FILES:
+            tag = _BYTE.sub(lambda m: chr(int(m[1], 16)), names[1])
+            return tag if prefix_of(tag) == f"releases/{names[1]}/" else None
     except BadName:
-        return None  # nothing that a rote put there
+        pass  # nothing that a rote put there
+    return None
+
+
+class _Listed(msgspec.Struct):
+    files: list[PublishedFile]
 
 
 class _Released(msgspec.Struct):

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from rote import frontpage, releasetags, versions
 from rote.errors import BadName, Conflict, NotFound, Refused, StoreUnavailable, Unknown, UsageError
 from rote.hosting import CHANNEL_BYTES, HostedAsset, HostedRelease, Sending, Told
-from rote.publication import MANIFEST, NOTES
+from rote.publication import NOTES
+from rote.releasetags import manifest_name
 from rote.targets.bucket import (
     MANIFEST_BYTES,
     channel_key,
@@ -89,7 +90,7 @@ class HubHost:
         """The release of this tag, or its draft. Raises BadName, Refused, StoreUnavailable."""
         below = prefix_of(tag)
         there = self._release(tag, MAIN, self._tree(below, MAIN))
-        if there.asset(MANIFEST) is not None:
+        if there.asset(manifest_name(tag)) is not None:
             return there
         branch = _draft(tag)
         # A draft is for who may write, and nobody may without a token.
@@ -116,12 +117,12 @@ class HubHost:
     def latest(self) -> HostedRelease | None:
         """The one whose manifest says that it was released last."""
         newest: tuple[str, versions.Semver, str] | None = None
-        for file in self._tree("models/", MAIN):
+        for file in (*self._tree("models/", MAIN), *self._tree("releases/", MAIN)):
             tag = tag_of_manifest(file.path)
             if tag is None or file.size > MANIFEST_BYTES:
                 continue
             read = self._files.small(file.path, MAIN, MANIFEST_BYTES)
-            one = (released_in(read[0]) if read else "", versions.release(releasetags.parse(tag)[1]), tag)
+            one = (released_in(read[0]) if read else "", releasetags.order(tag), tag)
             newest = max(newest, one) if newest else one
         return self.find(newest[2]) if newest else None
 
@@ -179,17 +180,18 @@ class HubHost:
 
     def _finish(self, release: HostedRelease, notes: str, card: Callable[[str], str] | None) -> HostedRelease:
         tag, below, branch = release.tag, prefix_of(release.tag), _draft(release.tag)
+        listed = below + manifest_name(tag)
 
         def make(head: str) -> list[_Operation] | None:
-            if self._look(below + MANIFEST, head) is not None:
+            if self._look(listed, head) is not None:
                 return None
             drafted = self._heads().get(branch)
-            if drafted is None and self._look(below + MANIFEST, MAIN) is not None:
+            if drafted is None and self._look(listed, MAIN) is not None:
                 return None  # another finished it this moment
             files = self._tree(below, drafted) if drafted else []
-            if drafted is None or not any(file.path == below + MANIFEST for file in files):
+            if drafted is None or not any(file.path == listed for file in files):
                 raise Refused(
-                    f"{tag} has no manifest, which makes a version of what lies in a repository",
+                    f"{tag} has no manifest, which makes a release of what lies in a repository",
                     where=self.url,
                     safe="it stays a draft",
                 )
