@@ -9,7 +9,7 @@ import msgspec
 from rote import identity
 from rote.bringing import pointer_to
 from rote.errors import BadPath, Missing
-from rote.ids import SnapshotId, shown
+from rote.ids import SnapshotId, counted, shown
 from rote.pointer import SUFFIX, Pointer
 from rote.ports import Silence, WorkingTree, Workspace
 from rote.record import DataRoot
@@ -219,7 +219,9 @@ class Adding:
 def _refuse_tracked(path: str, files: Sequence[str]) -> None:
     if not files:
         return
-    what = shown(path, 200) if list(files) == [path] else f"{len(files)} files in {shown(path, 200)}"
+    what = (
+        shown(path, 200) if list(files) == [path] else f"{counted(len(files), 'file')} in {shown(path, 200)}"
+    )
     recursive = "" if list(files) == [path] else "-r "
     raise BadPath(
         f"git tracks {what}: data that both keep would be there twice",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from rote.ids import counted
 from rote.pipeline import Resources, Retries, Stage
 
 SIGNAL, TIMEOUT, MEMORY = "signal", "timeout", "memory"
@@ -96,7 +97,7 @@ def beyond(stage: Stage, cpus: float, memory: int, gpus: int) -> str:
     wanted = stage.resources
     if (wanted.gpus or 0) > gpus:
         there = f"this machine has {gpus}" if gpus else "this machine has none that rote can see"
-        return f"needs {_many(wanted.gpus or 0, 'GPU')}, and {there}"
+        return f"needs {counted(wanted.gpus or 0, 'GPU')}, and {there}"
     if wanted.cpus > cpus:
         return f"needs {wanted.cpus:g} CPUs, and this machine has {cpus:g}"
     if wanted.memory > memory:
@@ -146,8 +147,4 @@ def size(count: int) -> str:
     for unit, power in (("TB", 12), ("GB", 9), ("MB", 6), ("kB", 3)):
         if count >= 10**power:
             return f"{count / 10**power:.3g} {unit}"
-    return f"{count} bytes"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" + ("s" if count != 1 else "")
+    return counted(count, "byte")

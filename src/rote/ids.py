@@ -99,6 +99,11 @@ def stage_of_file(name: str) -> str:
     return re.sub(r"%([0-9a-f]{2})", lambda found: chr(int(found[1], 16)), name)
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """`1 file`, `1,797 files`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def shown(text: str, limit: int = 80) -> str:
     """Hostile text made fit to be shown: control characters and lone surrogates escaped, cut at `limit`."""
     clean = text if len(text) <= limit else text[: limit - 1] + "…"

@@ -11,6 +11,7 @@ import msgspec
 from rote import releasetags, targetnames, versions
 from rote.errors import NotFound, Refused, RoteError, Unsupported, UsageError
 from rote.hosting import ReleaseHost
+from rote.ids import counted
 from rote.publication import ManifestRef
 from rote.publicread import PublicRead, hosted, merged, steps
 from rote.stores import address, locations
@@ -40,8 +41,8 @@ class At(msgspec.Struct, frozen=True, kw_only=True):
         if made is not None:
             name = f"{made.model}@{made.version}"
             if made.created:
-                files = "1 file" if made.sent == 1 else f"{made.sent:,} files"
-                told.append(f"published {name} at {made.page or self.target}: {files}, {made.bytes:,} bytes")
+                sent = f"{counted(made.sent, 'file')}, {counted(made.bytes, 'byte')}"
+                told.append(f"published {name} at {made.page or self.target}: {sent}")
             elif made.repaired:
                 told.append(f"{name} at {self.target} had lost {', '.join(made.repaired[:5])}: sent again")
             else:

@@ -21,7 +21,7 @@ from rote.errors import (
     Untrusted,
     UsageError,
 )
-from rote.ids import shown
+from rote.ids import counted, shown
 from rote.landing.found import FoundVersion, found
 from rote.links import Broken, Looking, Verified
 from rote.ports import Silence
@@ -286,7 +286,7 @@ def _here(there: FoundVersion, name: str, signed: Callable[[Looking], None]) -> 
                 raise Broken(f"{file.path} is not what it was when it was released", again)
         number = len(there.files) - len(left)
         size = sum(file.size for file in there.files) - sum(file.size for file in left)
-        looking.ok(f"{number:,} file{'' if number == 1 else 's'} here, {size:,} bytes, every one read")
+        looking.ok(f"{counted(number, 'file')} here, {counted(size, 'byte')}, every one read")
         if left:
             looking.ok(f"not downloaded: {_few([file.path for file in left])}")
         signed(looking)

@@ -96,7 +96,7 @@ def test_the_application_is_short() -> None:
     assert len(lines) <= 15
 
 
-def test_the_readme_shows_what_the_demo_prints(demo: tuple[Place, str]) -> None:
+def test_the_pages_show_what_the_demo_prints(demo: tuple[Place, str]) -> None:
     """Line by line, but for figures, ids, and where the project lies."""
     place, printed = demo
 
@@ -111,10 +111,15 @@ def test_the_readme_shows_what_the_demo_prints(demo: tuple[Place, str]) -> None:
             for x in lines
         ]
 
-    readme = (DIGITS.parents[1] / "README.md").read_text()
-    shown = re.search(r"## What the demo shows\n.*?```\n(.*?)```", readme, re.DOTALL)
-    assert shown is not None
-    assert plain(shown[1].strip()) == plain(printed.strip())
+    def shown(page: str) -> str:
+        found = re.search(r"```\n(# A git repository.*?)```", (DIGITS.parents[1] / page).read_text(), re.DOTALL)
+        assert found is not None
+        return found[1].strip()
+
+    assert plain(shown("docs/demo.md")) == plain(printed.strip())
+    scenes = [plain(scene) for scene in printed.strip().split("\n\n")]
+    for scene in shown("README.md").split("\n\n"):
+        assert plain(scene) in scenes
 
 
 def test_playing_on_with_the_demo(demo: tuple[Place, str]) -> None:

@@ -8,6 +8,10 @@ from typing import Any
 
 import click
 
+from rote.ids import counted
+
+count = counted
+"""`1 file`, `1,797 files`."""
 _STEPS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -18,13 +22,8 @@ def size(count: int) -> str:
         value /= 1000
         step += 1
     if step == 0:
-        return f"{count} byte" + ("" if count == 1 else "s")
+        return counted(count, "byte")
     return f"{value:.{0 if value >= 100 else 1}f} {_STEPS[step]}"
-
-
-def count(number: int, one: str, many: str | None = None) -> str:
-    """`1 file`, `1,797 files`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def seconds(value: float) -> str:

@@ -10,7 +10,7 @@ from blake3 import blake3
 
 from rote import identity, metrics, stamping
 from rote.errors import Corrupt, Missing, NotFound
-from rote.ids import Digest, SnapshotId
+from rote.ids import Digest, SnapshotId, counted
 from rote.links import Broken, Looking, inside
 from rote.overriding import locate, value_at
 from rote.ports import Columns
@@ -129,7 +129,7 @@ def figures(
     if failed:
         raise Broken(f"the version records that it did not pass {failed[0]}")
     if version.gates:
-        look.ok(f"{len(version.gates)} gate" + ("s" if len(version.gates) > 1 else "") + " passed")
+        look.ok(f"{counted(len(version.gates), 'gate')} passed")
 
 
 def _shown(values: Mapping[str, Any]) -> str:
@@ -160,8 +160,7 @@ def whole(version: Version, snapshots: Snapshots, look: Looking) -> None:
         read_all(snapshots, record)
     except (Missing, NotFound, Corrupt) as e:
         raise Broken(f"a file of the version: {e}", e.next or "rote store check") from e
-    number = f"{record.files:,} file" + ("" if record.files == 1 else "s")
-    look.ok(f"{number}, {record.size:,} bytes, every one read")
+    look.ok(f"{counted(record.files, 'file')}, {counted(record.size, 'byte')}, every one read")
 
 
 def listed(rows: list[VersionFile], *, single: bool = False) -> SnapshotId:

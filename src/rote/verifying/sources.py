@@ -7,7 +7,7 @@ from typing import Any
 
 from rote import overriding
 from rote.errors import Corrupt, Missing, NotFound, RoteError
-from rote.ids import SnapshotId, shown
+from rote.ids import SnapshotId, counted, shown
 from rote.links import Broken, Looking, overlaps
 from rote.ports import ObjectStore
 from rote.redaction import MASK
@@ -98,7 +98,7 @@ class DataLink:
         except (Missing, NotFound, Corrupt) as e:
             raise Broken(f"the data {path}: {e}", e.next or "rote store check") from e
         how = "every byte read" if self._read else "listed; --read-data reads every byte"
-        look.ok(f"{path}: snapshot {id[:12]}, {_files(record.files)} ({how})")
+        look.ok(f"{path}: snapshot {id[:12]}, {counted(record.files, 'file')} ({how})")
 
     def _packs(self, record: SnapshotRecord) -> None:
         for pack in record.packs:
@@ -276,7 +276,3 @@ def _pins(evidence: Evidence) -> Mapping[str, SnapshotId] | None:
 
 def _commit(evidence: Evidence) -> str:
     return (evidence.version.commit or "?")[:7]
-
-
-def _files(number: int) -> str:
-    return f"{number:,} file" + ("" if number == 1 else "s")
