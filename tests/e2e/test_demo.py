@@ -112,7 +112,9 @@ def test_the_pages_show_what_the_demo_prints(demo: tuple[Place, str]) -> None:
         ]
 
     def shown(page: str) -> str:
-        found = re.search(r"```\n(# A git repository.*?)```", (DIGITS.parents[1] / page).read_text(), re.DOTALL)
+        found = re.search(
+            r"```\n(# A git repository.*?)```", (DIGITS.parents[1] / page).read_text(), re.DOTALL
+        )
         assert found is not None
         return found[1].strip()
 
