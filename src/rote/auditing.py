@@ -105,7 +105,8 @@ class Auditing:
 
     def _done(self, other: Wiring, stage: Stage) -> Done:
         process: list[Process] = []
-        work = Operating(other).work()
+        operating = Operating(other)
+        work = operating.work()
         for out in stage.outs:
             os.makedirs(os.path.dirname(os.path.join(other.root, out.path)), exist_ok=True)
         with closing(LocalExecutor()) as executor:
@@ -113,7 +114,7 @@ class Auditing:
                 inputs = work.inputs(stage, {})
                 return work.execute(
                     stage, inputs, executor, log=lambda data: None, started=process.append,
-                    environment=_checkpoints(other.root, stage),
+                    environment={**_checkpoints(other.root, stage), **operating.begun(stage, inputs)},
                 )  # fmt: skip
             finally:
                 for each in process:

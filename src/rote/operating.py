@@ -36,6 +36,7 @@ from rote.run import Request, Run
 from rote.runner import Parts, Runner
 from rote.runrecord import Begun, RunOutcome
 from rote.smoking import SMOKE
+from rote.stagekey import Inputs
 from rote.stagework import Stagework
 from rote.watching import Watching
 from rote.wiring import Wiring
@@ -190,6 +191,11 @@ class Operating:
         """What works on the stages of this working tree, with the params as they are."""
         values = params.of(self._w.root, self._w.pipeline, overriding.parse(()))
         return self._work(values, self._warming(self._w.pipeline))
+
+    def begun(self, stage: Stage, inputs: Inputs) -> Mapping[str, str]:
+        """The variables of a warm start with these inputs; what they lead to is brought. Raises Missing."""
+        warming = self._warming(self._w.pipeline) if stage.warm else None
+        return warming.placed(stage, inputs) if warming else {}
 
     def seen(self, overrides: Sequence[str]) -> tuple[Pipeline, Stagework]:
         """The pipeline as it is with these overrides, and what works on its stages. No params file is changed."""

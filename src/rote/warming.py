@@ -170,6 +170,11 @@ class Warming:
         self._remember(task, base, starts)
         yield _Warmed(self._placed(task.stage, starts))
 
+    def placed(self, stage: Stage, inputs: Inputs) -> Mapping[str, str]:
+        """Bring what a stage with these inputs begins from, and the variables that lead to it; nothing is remembered.
+        Raises Missing if it is no longer in the store."""
+        return self._placed(stage, self._meant(inputs))
+
     def _starts_of(self, task: Task, base: StageKey) -> dict[str, Start]:
         """The starts that the task's inputs speak of."""
         found = self._starts(task.stage, base)
@@ -177,11 +182,14 @@ class Warming:
         if {t: s.snapshot.id if s.snapshot else None for t, s in found.items()} == meant:
             return found
         # Somebody released a model, or finished the stage, since the inputs were looked at.
+        return self._meant(task.inputs)
+
+    def _meant(self, inputs: Inputs) -> dict[str, Start]:
         return {
             text: Start(
-                snapshot=self._snapshots.find(id) if id else None, of=task.inputs.starts_shown.get(text, "")
+                snapshot=self._snapshots.find(id) if id else None, of=inputs.starts_shown.get(text, "")
             )
-            for text, id in meant.items()
+            for text, id in inputs.starts.items()
         }
 
     def _remember(self, task: Task, base: StageKey, starts: dict[str, Start]) -> None:

@@ -44,7 +44,9 @@ def commit(wiring: Wiring, root: str, id: str) -> Wiring:
 def opened(wiring: Wiring, root: str) -> Wiring:
     """The wiring of a folder, with the store of this one."""
     os.makedirs(os.path.join(root, ".rote", "cache"), exist_ok=True)
-    return Wiring(root, store=wiring.settings.store.value, progress=wiring.progress, cwd=root)
+    other = Wiring(root, store=wiring.settings.store.value, progress=wiring.progress, cwd=root)
+    other.__dict__["project"] = wiring.project  # a folder of no repository stands for it
+    return other
 
 
 def override(wiring: Wiring, overrides: Iterable[str]) -> Wiring:

@@ -167,3 +167,16 @@ def test_one_repository_has_one_name() -> None:
     assert {same_project(url) for url in urls} == {"example.org/team/p"}
     assert same_project("/home/me/p") == "/home/me/p"
     assert same_project("file:///home/me/p.git") == "/home/me/p"
+
+
+def test_an_audit_begins_where_the_result_did(warm: Place) -> None:
+    trained(warm)
+    warm.rote("release", "m", "--promote", "prod")
+    warm.write("data.txt", "b")
+    trained(warm)
+    assert model(warm) == "->a>b"
+    told = warm.rote("why", "train").out
+    assert "start model:m@prod: 1.0.0 (" in told
+    assert "start previous:build/model.txt: " in told
+    assert "2 stages made the same again" in warm.rote("audit").out
+    assert trained(warm) == "hit"

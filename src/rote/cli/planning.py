@@ -55,6 +55,12 @@ def _held_against(why: Why) -> Iterator[str]:
         for file, values in inputs.params.items():
             yield from (f"param {file}:{key}: {_short(value)}" for key, value in values.items())
         yield from (f"env {name}: {inputs.env_shown.get(name, 'not set')}" for name in inputs.env)
+        for text, id in inputs.starts.items():
+            yield (
+                f"start {text}: {inputs.starts_shown.get(text, '')} ({id[:10]})"
+                if id
+                else f"start {text}: nothing"
+            )
         yield from (f"lock file {path}: {digest[:12]}" for path, digest in inputs.locks.items())
         parts = {"image": inputs.image, "python": inputs.python, "trace": inputs.trace}
         yield from (f"{name}: {value}" for name, value in parts.items() if value)
