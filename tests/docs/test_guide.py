@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import yaml
 from place import Place
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -90,6 +92,38 @@ def test_what_the_guide_says_to_type(bare: Place) -> None:
         "app.py", program + "assert (model.path() / 'model.onnx').read_text().endswith('1.png2.png')\n"
     )
     typed(here, f'"{sys.executable}" app.py')
+
+
+def test_what_the_page_about_ci_says_to_run(bare: Place) -> None:
+    """Three jobs, each in a fresh clone: the first trains and releases, to the second nothing is new, the third has a
+    model that is not good enough."""
+    (workflow,) = blocks((DOCS / "ci.md").read_text(), "yaml")
+    steps = yaml.safe_load(workflow)["jobs"]["train"]["steps"]
+    commands = [step["run"] for step in steps if step.get("run", "").startswith("rote ")]
+    assert [command.split()[1] for command in commands] == ["checkout", "run", "release"]
+    pipeline, _, gates = blocks(GUIDE, "yaml")
+    bare.rote("init")
+    bare.write("data/images/1.png", "1")
+    bare.write("train.py", TRAIN)
+    bare.write("params.yaml", "train:\n  lr: 0.1\n")
+    bare.write("rote.yaml", pipeline + gates + f"store: {bare.root}/.rote/store\n")
+    bare.rote("add", "data/images")
+    bare.commit()
+
+    def job(name: str) -> str:
+        place = Place(bare.root.parent / name)
+        place.git("clone", "-q", "--depth", "1", f"file://{bare.root}", ".")
+        return typed(place, "\n".join(commands))
+
+    assert "released digits@1.0.0" in job("one")
+    again = job("two")
+    assert "nothing to do" in again
+    assert "was released already" in again
+    bare.write("train.py", TRAIN.replace("0.96", "0.5"))
+    bare.commit()
+    with pytest.raises(AssertionError, match=r"accuracy >= 0.95 .*FAIL"):
+        job("three")
+    assert "prod -> 1.0.0" in bare.rote("models").out
 
 
 def test_what_the_page_about_python_says_to_write(bare: Place) -> None:
