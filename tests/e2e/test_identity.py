@@ -12,6 +12,11 @@ import pytest
 from place import Place, Told
 from test_publish import PIPELINE
 
+import rote
+from rote.errors import Refused, Untrusted
+from rote.receiving import receive
+from rote.signatory import Signatory
+from rote.targeting import At
 from servers.sigstore import ISSUER, PrivateSigstore, private_sigstore
 
 WHO = "https://git.example/team/digits/.ci/train.yaml@refs/heads/main"
@@ -65,27 +70,26 @@ def asking(place: Place, who: str = WHO) -> list[str]:
     return ["--identity", who, "--issuer", ISSUER, "--trust-config", str(place.root / "trust.json")]
 
 
-def test_it_is_signed_once_and_everybody_can_tell_by_whom(place: Place, job, tmp_path: Path) -> None:
+def asked(place: Place, who: str = WHO) -> dict[str, str]:
+    return {"identity": who, "issuer": ISSUER, "trust": str(place.root / "trust.json")}
+
+
+def test_it_is_signed_and_everybody_can_tell_by_whom(place: Place, job, tmp_path: Path) -> None:
     told = job("promote", "m@1.0.0", "prod")
     assert "m@1.0.0 there is signed now" in told.err + told.out
-    signature = place.files(VERSION)["model.sig"]
-    assert "was published already" in place.rote("publish", "m@prod").out, (
-        "no token is needed for what is signed"
-    )
-    assert place.files(VERSION)["model.sig"] == signature
-    assert f"signed by {WHO}" in place.rote("verify", VERSION).out
 
     elsewhere = Place(tmp_path / "elsewhere")
-    there = str(place.root / VERSION)
+    there, site = str(place.root / VERSION), str(place.root / "site")
     assert "--identity NAME --issuer URL tells whose it is" in elsewhere.rote("verify", there).out
     assert f"signed by {WHO}" in elsewhere.rote("verify", there, *asking(place)).out
-    site = str(place.root / "site")
+    told = elsewhere.rote(
+        "fetch", "m@prod", "--from", site, "--to", "x", *asking(place, "eve@example.org"), code=1
+    )
+    assert "this is no signature by eve@example.org" in told.err
+    assert not (elsewhere.root / "x").exists()
+    by = Signatory(WHO, ISSUER, str(place.root / "trust.json"))
     for name in ("m@prod", "m@1.0.0"):
-        elsewhere.rote("fetch", name, "--from", site, "--to", name, *asking(place))
-    for command in (["verify", there], ["fetch", "m@prod", "--from", site, "--to", "other"]):
-        told = elsewhere.rote(*command, *asking(place, "eve@example.org"), code=1)
-        assert "this is no signature by eve@example.org" in told.err
-    assert not (elsewhere.root / "other").exists()
+        assert receive(site, name, str(elsewhere.root / name), signatory=by).version == "1.0.0"
 
     config = model_signing.verifying.Config().use_sigstore_verifier(
         identity=WHO, oidc_issuer=ISSUER, trust_config=place.root / "trust.json"
@@ -107,26 +111,43 @@ def test_whoever_is_not_the_identity_publishes_nothing(place: Place, job) -> Non
     assert "mallory@example.org" in told.err
     assert "models.NAME.identity" in told.err
     assert not place.files("site")
-    assert "published m@1.0.0" in job("publish", "m@1.0.0").out
 
 
-def test_what_was_published_unsigned_is_signed_later(place: Place, job) -> None:
+def test_what_was_published_unsigned_is_signed_later_and_once(
+    place: Place, running: PrivateSigstore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGSTORE_ID_TOKEN", "")
+
+    def publish() -> At:
+        (done,) = rote.open(str(place.root)).models.publish("m@1.0.0")
+        return done
+
+    there, signature = str(place.root / VERSION), place.root / VERSION / "model.sig"
     text = place.read("rote.yaml")
     place.write("rote.yaml", f"{PIPELINE}    publish: [site]\n")
-    place.rote("publish", "m@1.0.0")
+    assert publish().published.created
     before = place.files(VERSION)
     place.write("rote.yaml", text)
-    told = place.rote("verify", VERSION, *asking(place), code=1)
-    assert "nobody's signature lies there" in told.err
-    assert "m@1.0.0 there is signed now" in job("publish", "m@1.0.0").out
+    assert "nobody's signature lies there" in rote.verify(there, **asked(place)).why
+    with pytest.raises(Refused, match="no identity token"):
+        publish()
+    monkeypatch.setenv("SIGSTORE_ID_TOKEN", running.token(WHO))
+    assert publish().published.signed
     after = place.files(VERSION)
     assert {name: after[name] for name in before} == before
-    (place.root / VERSION / "model.sig").write_bytes(after["model.sig"].replace(b"A", b"B"))
-    told = job("publish", "m@1.0.0", code=1)
-    assert "delete model.sig there, then publish again" in told.err
-    assert "no signature by" in place.rote("verify", VERSION, code=1).err
-    (place.root / VERSION / "model.sig").unlink()
-    assert "is signed now" in job("publish", "m@1.0.0").out
+    monkeypatch.setenv("SIGSTORE_ID_TOKEN", "")
+    assert not publish().published.signed, "no token is needed for what is signed"
+    assert signature.read_bytes() == after["model.sig"]
+    assert rote.verify(there, **asked(place)).broken is None
+    signature.chmod(0o644)
+    signature.write_bytes(after["model.sig"].replace(b"A", b"B"))
+    with pytest.raises(Untrusted) as caught:
+        publish()
+    assert "delete model.sig there, then publish again" in (caught.value.next or "")
+    assert "no signature by" in rote.verify(there, **asked(place)).why
+    signature.unlink()
+    monkeypatch.setenv("SIGSTORE_ID_TOKEN", running.token(WHO))
+    assert publish().published.signed
 
 
 @pytest.mark.parametrize(
