@@ -59,7 +59,8 @@ def _by_mcnemar(test: TestExpr, sides: _Sides, evidence: Evidence, seed: bytes) 
     p = significance.mcnemar_margin(sides.better, sides.worse, size, test.margin)
     allowed = 1 - test.confidence
     passed = p <= allowed
-    chance = f"p = {p:.2g}, " + (f"at most {allowed:.3g}" if passed else f"above {allowed:.3g}")
+    told = f"p = {p:.2g}" if p else "p below 1e-300"  # too small for a float
+    chance = f"{told}, at most {allowed:.3g}" if passed else f"{told}, above {allowed:.3g}"
     return passed, chance, msgspec.structs.replace(evidence, p=p)
 
 

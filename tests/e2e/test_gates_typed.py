@@ -126,7 +126,8 @@ def test_when_the_test_changed_the_version_is_evaluated_again(project: Place) ->
     assert project.git("status", "--porcelain") == ""
     assert "nothing to do" in project.rote("run").out
     assert len(project.rote("runs", "--json").json) == 2  # that was no run
-    project.rote("release", "m")
+    assert "when it was released" not in project.rote("release", "m").out
+    assert project.rote("release", "m").out.startswith("what the gates said when it was released:\ngate ")
     shown = project.rote("model", "show", "m@1.0.1", "--json").json
     assert shown["gates"][0]["evidence"]["evaluated"] == "again"
 

@@ -47,6 +47,8 @@ def test_better_by_mcnemar():
     found = decide("better(accuracy, than=prod)", *classes(12, 7, 300, 41))
     assert (found.passed, found.why) == (False, "360 examples, 12 better and 7 worse: p = 0.18, above 0.05")
     assert not decide("better(accuracy, confidence=0.999)", *classes(20, 5, 300, 35)).passed
+    found = decide("not_worse(accuracy, margin=0.5)", *classes(0, 0, 5000, 0))
+    assert found.why == "5000 examples, 0 better and 0 worse: p below 1e-300, at most 0.05"
 
 
 def test_not_worse_by_a_margin():

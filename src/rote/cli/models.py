@@ -83,6 +83,8 @@ def release_command(
         as_json(released)
         return
     if released.verdicts:
+        if not released.created:
+            click.echo("what the gates said when it was released:")
         click.echo(verdicts(released.verdicts))
     made = released.version
     total = sum(f.size for f in made.files)
