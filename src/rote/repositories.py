@@ -331,7 +331,9 @@ class Repository:
         return Missing(
             f"{shown(path, 200)} is no data, no file in git, and no out at {self.at[:12] or 'this folder'}{outs}",
             where=self.address.url,
-            next=f"did you mean {meant}?" if meant else "rote get REPO . brings all that is in git",
+            next=f"did you mean {meant}?"
+            if meant
+            else "--rev MODEL@VERSION takes it out of a version, --rev COMMIT out of the run of another commit",
         )
 
 

@@ -85,7 +85,7 @@ class Following:
             raise BadPath(
                 f"there is something at {shown(path, 200)} already",
                 safe="it was not touched, and nothing was fetched",
-                next=f"name another path: rote add --from URL PATH; or move {path} away",
+                next=f"move {path} away, or name another path: add --from URL PATH, import REPO PATH --to PATH",
             )
         self._refuse_local(path, before)
         self._fetched(outside, path, before, first=True)

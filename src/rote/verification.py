@@ -202,7 +202,7 @@ class Verification:
                 f"the manifest of {there.name} says otherwise than the store of this project: {wrong}",
                 where=there.folder,
                 safe="the files are those of the version",
-                next=f"rote publish {there.name} TARGET, once the manifest there is deleted, writes it anew",
+                next=f"delete the manifest where it was published, then: rote publish {there.name} TARGET",
             )
         return known, ""
 

@@ -55,7 +55,7 @@ def update_command(ctx: click.Context, paths: tuple[str, ...], dry_run: bool, js
     if json_:
         as_json(done)
     elif not done:
-        click.echo("no data here follows a source: `rote add --from URL PATH`")
+        click.echo("no data here follows a source: `rote add --from URL PATH`, or `rote import REPO PATH`")
     for one in () if json_ else done:
         if one.state == "failed":
             click.echo(f"{one.path}: FAILED: {one.problem}")
