@@ -39,7 +39,7 @@ class Models:
         self._cwd = cwd
 
     def all(self) -> list[ModelSummary]:
-        """Every model, its versions (newest first) and its aliases."""
+        """Every model, its versions (newest first) and its aliases. Raises StoreError."""
         return self._w.registry.models()
 
     def versions(self, model: str) -> list[Version]:

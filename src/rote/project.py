@@ -68,11 +68,11 @@ class Project:
 
     @property
     def pipeline(self) -> Pipeline:
-        """What rote.yaml says."""
+        """What rote.yaml says. Raises ConfigError."""
         return self._w.pipeline
 
     def settings(self) -> list[SettingShown]:
-        """Each setting with its value and where it came from."""
+        """Each setting with its value and where it came from. Raises ConfigError."""
         return self._w.settings.shown()
 
     # data
@@ -116,7 +116,7 @@ class Project:
             return self._subscribing().of_repository(repo, path, rev, to, repo_store)
 
     def status(self) -> Status:
-        """What changed since the data was added, and which stages would run."""
+        """What changed since the data was added, and which stages would run. Raises ConfigError, StoreError."""
         from rote.keeping import Status  # only calls about data need it
 
         Leftovers(self._w).clear()
@@ -138,7 +138,7 @@ class Project:
         *,
         what: Iterable[Literal["data", "params", "metrics"]] = ("data", "params", "metrics"),
     ) -> Differences:
-        """What differs between two revisions; None is the working tree."""
+        """What differs between two revisions; None is the working tree. Raises Missing, ConfigError, StoreError."""
         from rote.revisions import Revisions  # only this call needs it
 
         Leftovers(self._w).clear()
@@ -283,7 +283,7 @@ class Project:
 
     def why(self, stage: str, *, smoke: bool = False) -> Why:
         """Why a stage would run (what changed since its last result), or whose result it would use; with `smoke` in a
-        smoke run."""
+        smoke run. Raises ConfigError (no such stage), StoreError."""
         from rote.launching import Launch, Launching  # the engine is loaded by what needs it
 
         asked = Launch(stages=[stage], smoke=smoke, command="rote why")
@@ -294,9 +294,10 @@ class Project:
         folder, and compare. Neither the working tree nor the store is changed. Raises UsageError for a stage that is
         no hit."""
         from rote.auditing import Auditing  # only this call needs it
+        from rote.launching import target  # as above
 
         with working(self._w, "rote audit"):
-            return Auditing(self._w).audit([self._target(s) for s in stages], sample=sample)
+            return Auditing(self._w).audit([target(self._w, self._cwd, s) for s in stages], sample=sample)
 
     # runs
 
@@ -323,7 +324,8 @@ class Project:
         return list(chain(self._w.runs.get, self.show(run)))
 
     def compare(self, *runs: str, equal: bool = False) -> Comparison:
-        """Runs side by side: what differs in params, metrics, stages, commit and machine; with `equal` all of it."""
+        """Runs side by side: what differs in params, metrics, stages, commit and machine; with `equal` all of it.
+        Raises Missing, BadName."""
         from rote.comparing import compare  # only this call needs it
 
         return compare([self.show(run) for run in runs], equal=equal)
@@ -335,7 +337,7 @@ class Project:
         return self._control().follow(id, stage) if follow else self._control().logs(id, stage)
 
     def ps(self) -> list[Active]:
-        """The runs that count as running in this store, on any machine, oldest first."""
+        """The runs that count as running in this store, on any machine, oldest first. Raises StoreError."""
         return self._control().ps()
 
     def stop(self, run: str, *, now: bool = False, wait: bool = True) -> Stopped:
@@ -408,8 +410,3 @@ class Project:
     def _synced(self) -> Catalogue:
         self._w.catalogue.sync()
         return self._w.catalogue
-
-    def _target(self, text: str) -> str:
-        from rote.launching import target  # as above
-
-        return target(self._w, self._cwd, text)

@@ -44,7 +44,7 @@ class Store:
 
     def stats(self, *, quick: bool = False) -> StoreFigures:
         """Objects and bytes in the store by kind, what dedup and compression saved, what each data path, model, run and
-        stage takes, and what gc would free. `quick` reads no pack."""
+        stage takes, and what gc would free. `quick` reads no pack. Raises StoreError."""
         from rote.stats import StoreStats  # only this call needs it
 
         return StoreStats(self._w.store, self._w.pinned).stats(self._w.progress, quick=quick)
@@ -116,7 +116,8 @@ class Store:
         return report
 
     def gc_undo(self) -> list[Going]:
-        """Bring back the runs, results, data and versions that the last collection removed; what came back."""
+        """Bring back the runs, results, data and versions that the last collection removed; what came back. Raises
+        Locked, StoreError."""
         with working(self._w, "rote gc --undo"):
             back = self._w.garbage.undo()
             self._w.catalogue.sync(full=True)
