@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from rote import smoking
 from rote.config import FILE
+from rote.config import overrides as overriding
 from rote.config.settings import LOCAL_FILE
 from rote.errors import Missing, UsageError
 from rote.ids import shown
@@ -59,6 +60,8 @@ class Elsewhere:
         said = [*pipeline.files, *pipeline.named, LOCAL_FILE]
         said += [path for stage in stages for path in [*stage.locks, *(param.file for param in stage.params)]]
         laying.copy(without(said, made))
+        for path, data in overriding.originals(self._w.root).items():
+            laying.write(path, data)  # a run under way has overridden it, for itself alone
         for path in laying.environments():
             laying.link(path)
         frozen = {out.path for stage in stages if stage.frozen for out in stage.outs}

@@ -214,10 +214,12 @@ def test_beside_a_run_in_earnest(place: Place) -> None:
     os.mkfifo(place.root / "gate")
     slow = PIPELINE.replace("cmd: ls data", 'cmd: test -n "$ROTE_SMOKE" || cat gate; ls data')
     place.write("rote.yaml", slow)
-    running = place.start("run")
+    running = place.start("run", "-S", "train.lr=0.7")
     try:
         with open(place.root / "gate", "w") as gate:  # opened on both sides: the stage is at work
+            assert "lr: 0.7" in place.read("params.yaml")
             assert "2 done" in place.rote("run", "--smoke", "--no-wait").out
+            assert "lr: 0.1" in model(place, ".rote/smoke"), "what another run overrides is not its own"
             gate.write("go on\n")
         assert running.wait(60) == 0
     finally:

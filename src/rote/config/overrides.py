@@ -135,20 +135,21 @@ def _keep(root: str, file: str, data: bytes) -> Kept:
     )
 
 
-def restore(root: str) -> list[str]:
-    """Put back every file that the journal keeps, and remove the journal. Without a journal nothing happens.
+def originals(root: str) -> dict[str, bytes]:
+    """The params files that a run under way has overridden, as they were and will be again. Raises Corrupt."""
+    journal = _journal(root)
+    return {file: kept.original for file, kept in journal.files.items()} if journal else {}
 
-    A file that somebody changed since it was overridden is left as it is; the original then goes to
-    `.rote/aside/overrides/`. Returns a line for each file, fit to be shown. Raises Corrupt if the journal is damaged.
-    """
-    path = os.path.join(root, JOURNAL)
+
+def _journal(root: str) -> Journal | None:
+    """The journal; None if there is none. Raises Corrupt."""
     try:
-        with open(path, "rb") as opened:
+        with open(os.path.join(root, JOURNAL), "rb") as opened:
             data = opened.read()
     except FileNotFoundError:
-        return []
+        return None
     try:
-        journal = msgspec.json.decode(data, type=Journal)
+        return msgspec.json.decode(data, type=Journal)
     except (msgspec.MsgspecError, UnicodeDecodeError) as e:
         raise Corrupt(
             f"the journal of overridden params files is damaged: {e}",
@@ -156,6 +157,18 @@ def restore(root: str) -> list[str]:
             safe="the params files were not touched",
             next=f"git diff (put back what `-S` changed), then rm {JOURNAL}",
         ) from e
+
+
+def restore(root: str) -> list[str]:
+    """Put back every file that the journal keeps, and remove the journal. Without a journal nothing happens.
+
+    A file that somebody changed since it was overridden is left as it is; the original then goes to
+    `.rote/aside/overrides/`. Returns a line for each file, fit to be shown. Raises Corrupt if the journal is damaged.
+    """
+    journal = _journal(root)
+    if journal is None:
+        return []
+    path = os.path.join(root, JOURNAL)
     told = [_restore(root, file, kept) for file, kept in journal.files.items()]
     os.unlink(path)
     _sync(os.path.dirname(path))

@@ -80,6 +80,17 @@ class Laying:
             except OSError as e:
                 raise trouble(e, full) from e
 
+    def write(self, path: str, data: bytes) -> None:
+        """A file with other bytes than there are in the first tree; only if it was copied from there."""
+        full = os.path.join(self._to, path)
+        if path not in self._laid or os.path.islink(full):
+            return
+        try:
+            with open(full, "wb") as f:
+                f.write(data)
+        except OSError as e:
+            raise trouble(e, full) from e
+
     def _leads_out(self, source: str) -> bool:
         real = os.path.realpath(source)
         return os.path.isabs(os.readlink(source)) or not real.startswith(self._root.rstrip(os.sep) + os.sep)
