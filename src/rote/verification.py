@@ -104,11 +104,14 @@ class Verification:
                 next="name a folder of `rote publish`, or rote fetch --from ADDRESS with the same --identity",
             )
         asked, base = signatory, self._cwd
-        if asked is None and bundle is not None and self._w is not None:
+        if asked is None and there.published and self._w is not None:
             described = self._w.pipeline.models.get(there.model)
             asked, base = (described.identity if described else None), self._w.root
 
         def look(looking: Looking) -> None:
+            if signatory is None and asked is not None and bundle is None:
+                looking.open(f"nobody has signed them; rote publish {name} TARGET signs as rote.yaml says")
+                return
             if asked is None:
                 if bundle is not None:
                     looking.ok(

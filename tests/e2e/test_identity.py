@@ -129,6 +129,8 @@ def test_what_was_published_unsigned_is_signed_later_and_once(
     before = place.files(VERSION)
     place.write("rote.yaml", text)
     assert "nobody's signature lies there" in rote.verify(there, **asked(place)).why
+    links = rote.open(str(place.root)).models.verify(there).links
+    assert links[-1].left == ["nobody has signed them; rote publish m@1.0.0 TARGET signs as rote.yaml says"]
     with pytest.raises(Refused, match="no identity token"):
         publish()
     monkeypatch.setenv("SIGSTORE_ID_TOKEN", running.token(WHO))
