@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 
+from rote.config.root import FOLDER
 from rote.errors import Locked, RoteError, StoreError
 from rote.wiring import Wiring
-from rote.worktree import trees
+from rote.worktree import lock, trees
 
 LOST = "rote was killed, or lost its store, before the run ended"
 _JOURNAL = os.path.join(".rote", "overrides.json")
@@ -30,9 +31,11 @@ class Leftovers:
         True if there was something in this tree."""
         found = _any(self._w.root)
         for tree in trees.trees(self._w.root):
+            own = tree == self._w.root
             if not _any(tree):
                 continue
-            own = tree == self._w.root
+            if not (held and own) and lock.foreign(os.path.join(tree, FOLDER, "lock")):
+                continue  # whoever works there next holds its lock and clears it
             other = self._w if own else self._w.elsewhere(tree)
             try:
                 with nullcontext() if held and own else other.workspace.lock("rote", wait=False):

@@ -47,6 +47,13 @@ def holder(file: str) -> Holder | None:
         return None
 
 
+def foreign(file: str) -> bool:
+    """Whether the process that wrote itself down last was on another machine, by its name: where a folder is shared,
+    not every file system tells one machine of another's locks."""
+    who = holder(file)
+    return who is not None and who.host != _host()
+
+
 def worker(file: str) -> int | None:
     """The number of the process that holds the lock, 0 if it has not said so; None if nobody does."""
     try:

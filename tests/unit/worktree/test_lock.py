@@ -91,3 +91,14 @@ def test_a_lock_file_with_rubbish_in_it(tmp_path: Path) -> None:
     with Workspace(str(tmp_path)).lock("a", wait=False), pytest.raises(Locked, match="`a`"):
         with Workspace(str(tmp_path)).lock("b", wait=False):
             pass
+
+
+def test_who_was_last_is_known_by_machine(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    assert not lock.foreign(str(file))
+    with lock.held(str(file), "rote run", wait=False, say=None):
+        assert not lock.foreign(str(file))
+        there = file.read_text()
+    assert not lock.foreign(str(file))
+    file.write_text(there.replace(f'"host":"{os.uname().nodename}"', '"host":"another"'))
+    assert lock.foreign(str(file))
