@@ -133,7 +133,7 @@ def bombs() -> str:
     from test_bombs import BOMB, lying
 
     from rote.encoding import with_check, without_check
-    from rote.recording import MAGIC
+    from rote.livelog import MAGIC
     from rote.snapshot import SnapshotRecord
 
     worst_time = worst_size = 0.0
