@@ -76,11 +76,11 @@ def heavy(args: list[str]) -> str:
 def cuts(size: int = 1 << 30, a_pack: int = 5) -> str:
     """1 GiB to a real S3 server, every pack cut off `a_pack` times at multiples of 64 KiB that go through all of a pack."""
     import rote
-    from rote import packing
     from rote.ports import Silence
-    from rote.project import Project
+    from rote.services.store import packing
     from rote.testing.clock import StillClock
-    from rote.wiring import Wiring
+    from rote.wiring.parts import Wiring
+    from rote.wiring.project import Project
     from servers import rgw
     from servers.fixtures import Bucket, made
     from servers.proxy import CutUpload, Proxy
@@ -132,9 +132,9 @@ def bombs() -> str:
     from blake3 import blake3
     from test_bombs import BOMB, lying
 
-    from rote.encoding import with_check, without_check
-    from rote.livelog import MAGIC
-    from rote.snapshot import SnapshotRecord
+    from rote.services.runs.livelog import MAGIC
+    from rote.words.encoding import with_check, without_check
+    from rote.words.snapshot import SnapshotRecord
 
     worst_time = worst_size = 0.0
     with tempfile.TemporaryDirectory(dir=_fast()) as folder:

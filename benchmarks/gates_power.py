@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from functools import cache
 
-from rote.significance import mcnemar, mcnemar_margin
+from rote.laws.gates.significance import mcnemar, mcnemar_margin
 
 SIZES = (100, 300, 1_000, 3_000, 10_000)
 UNLIKE = (0.05, 0.10)

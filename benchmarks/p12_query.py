@@ -10,13 +10,13 @@ import time
 
 import msgspec
 
-from rote.catalogue import Catalogue
-from rote.encoding import with_check
-from rote.ids import RunId, TxnId
-from rote.record import LIVE, Root
-from rote.run import Run
-from rote.stores.memory import MemoryStore
+from rote.adapters.stores.memory import MemoryStore
+from rote.services.runs.catalogue import Catalogue
 from rote.testing.clock import StillClock
+from rote.words.encoding import with_check
+from rote.words.ids import RunId, TxnId
+from rote.words.record import LIVE, Root
+from rote.words.run import Run
 from rounds import Row, arguments, fresh, median, report
 
 RUNS = 100_000

@@ -35,7 +35,7 @@ models:
 APPLICATION = """\
 import json, sys, time
 from rote.client import Model
-from rote.stores.folder import FolderStore
+from rote.adapters.stores.folder import FolderStore
 from rote.testing.faults import CountingStore
 address, cache = sys.argv[1:]
 counted = None if "://" in address else CountingStore(FolderStore(address))

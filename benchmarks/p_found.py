@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rote.operating import HOOK
+from rote.wiring.operating import HOOK
 
 HERE = Path(__file__).parent
 STAGES = {

@@ -15,7 +15,7 @@ from pathlib import Path
 import zstandard
 from blake3 import blake3
 
-from rote.chunking import Cutter
+from rote.laws.data.chunking import Cutter
 from rounds import HERE, TORCH, Setting, arguments, fresh, rote_project, timed
 
 START, END = "<!-- tensors -->", "<!-- end of tensors -->"

@@ -20,9 +20,17 @@ SRC = ROOT / "src"
 BEGIN = ("rote", "rote.client")
 """What an application imports by name."""
 NOT = (
-    "rote.project", "rote.founded", "rote.checkmark", "rote.reaching", "rote.releases", "rote.verification",
-    "rote.verifying", "rote.config", "rote.wiring", "rote.stores.shares",
-)  # fmt: skip
+    "rote.wiring.project",
+    "rote.founded",
+    "rote.checkmark",
+    "rote.wiring.reaching",
+    "rote.releases",
+    "rote.wiring.verification",
+    "rote.services.releases.verifying",
+    "rote.wiring.config",
+    "rote.wiring.parts",
+    "rote.adapters.stores.shares",
+)
 """What `rote` itself offers to projects, and file shares: not for devices."""
 PYPROJECT = """\
 [build-system]

@@ -8,16 +8,16 @@ from typing import Any
 
 import msgspec
 
-from rote.catalogue import Catalogue
-from rote.encoding import with_check
-from rote.ids import RunId, TxnId
-from rote.record import LIVE, Root
-from rote.roots import Roots
-from rote.run import Run
-from rote.runs import Runs
-from rote.stores.memory import MemoryStore
+from rote.adapters.stores.memory import MemoryStore
+from rote.services.runs.catalogue import Catalogue
+from rote.services.runs.runs import Runs
+from rote.services.store.roots import Roots
+from rote.services.store.transactions import Transactions
 from rote.testing.clock import StillClock
-from rote.transactions import Transactions
+from rote.words.encoding import with_check
+from rote.words.ids import RunId, TxnId
+from rote.words.record import LIVE, Root
+from rote.words.run import Run
 
 
 class World:

@@ -9,18 +9,18 @@ from typing import Any
 
 import msgspec
 
-from rote.founding import found
-from rote.ids import digest
+from rote.adapters.stores.folder import FolderStore
+from rote.laws.store.rooted import PREFIXES, is_root
 from rote.ports import ObjectStore, Silence
-from rote.project import Project
-from rote.rooted import PREFIXES, is_root
-from rote.roots import Roots
-from rote.run import Host
-from rote.snapshots import Snapshots
-from rote.stores.folder import FolderStore
+from rote.services.data.snapshots import Snapshots
+from rote.services.store.founding import found
+from rote.services.store.roots import Roots
 from rote.testing.clock import START, StillClock
 from rote.testing.faults import FaultyStore
-from rote.wiring import Wiring
+from rote.wiring.parts import Wiring
+from rote.wiring.project import Project
+from rote.words.ids import digest
+from rote.words.run import Host
 
 PIPELINE = """\
 stages:

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from rote._version import __version__
 from rote.errors import RoteError
-from rote.functions import Dep, Metrics, Model, Out, Param, Plots, Previous, stage
+from rote.words.functions import Dep, Metrics, Model, Out, Param, Plots, Previous, stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from os import PathLike
 
     from rote.founded import Founded
-    from rote.getting import Got
-    from rote.links import Verified
+    from rote.laws.models.links import Verified
     from rote.ports import Progress
-    from rote.project import Project
-    from rote.samples import Samples
+    from rote.services.data.samples import Samples
+    from rote.wiring.getting import Got
+    from rote.wiring.project import Project
 
 __all__ = [
     "Dep", "Metrics", "Model", "Out", "Param", "Plots", "Previous", "Project", "RoteError", "__version__", "checkpoint",
@@ -48,8 +48,8 @@ def open(
     """The project at or above `path`. `store` goes before every other setting. With `count`, `Project.usage` knows the
     requests to a folder store as well. Raises NotAProject, ConfigError."""
     # loaded on demand, so that `import rote` stays light
-    from rote.config.root import find
-    from rote.project import Project
+    from rote.wiring.config.root import find
+    from rote.wiring.project import Project
 
     return Project(find(path), store=store, progress=progress, count=count)
 
@@ -107,7 +107,7 @@ def get(
     Raises Missing, SourceUnavailable, StoreError, Unsaved, UsageError.
     """
     # loaded on demand, so that `import rote` stays light
-    from rote.getting import get as got
+    from rote.wiring.getting import get as got
 
     return got(repo, paths, rev=rev, to=to, store=store, force=force, progress=progress)
 
@@ -127,8 +127,8 @@ def verify(
     says, whose trust root is in the file `trust` (default: the public one). Raises UsageError, Corrupt, MissingExtra.
     """
     # loaded on demand, so that `import rote` stays light
-    from rote.signatory import named
-    from rote.verification import verify as verified
+    from rote.wiring.verification import verify as verified
+    from rote.words.signatory import named
 
     return verified(path, store=store, read_data=read_data, signatory=named(identity, issuer, trust))
 
@@ -136,7 +136,7 @@ def verify(
 def schema() -> dict[str, Any]:
     """The JSON schema of rote.yaml."""
     # loaded on demand, so that `import rote` stays light
-    from rote.config import schema as whole
+    from rote.wiring.config import schema as whole
 
     return whole()
 
@@ -144,7 +144,7 @@ def schema() -> dict[str, Any]:
 def __getattr__(name: str) -> Any:
     if name == "Project":
         # loaded on demand, so that `import rote` stays light
-        from rote.project import Project
+        from rote.wiring.project import Project
 
         return Project
     raise AttributeError(f"module 'rote' has no attribute {name!r}")

@@ -16,11 +16,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from rote.config import params, reading
 from rote.errors import ConfigError, RoteError, UsageError
-from rote.functions import MARKED, Dep, Mark, Metrics, Model, Param, Previous
-from rote.ids import shown
-from rote.overriding import DEFAULT_FILE, locate, value_at
+from rote.laws.pipeline.overriding import DEFAULT_FILE, locate, value_at
+from rote.wiring.config import params, reading
+from rote.words.functions import MARKED, Dep, Mark, Metrics, Model, Param, Previous
+from rote.words.ids import shown
 
 
 def main(argv: list[str]) -> int:

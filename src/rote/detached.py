@@ -11,10 +11,10 @@ from contextlib import suppress
 import msgspec
 
 import rote
-from rote.detaching import Order, Report
 from rote.errors import RoteError
 from rote.ports import Silence
-from rote.run import Run
+from rote.wiring.detaching import Order, Report
+from rote.words.run import Run
 
 REPORTS = 3
 """The descriptor that reports go to."""

@@ -11,12 +11,12 @@ import sys
 
 import msgspec
 
+from rote.adapters.tables.asking import Asking, Verdict
+from rote.adapters.tables.engine import Engine
+from rote.adapters.tables.sources import find
 from rote.errors import RoteError, UsageError
-from rote.expectations import DIFFERS, MEMORY, REFUSED, THREADS, VARIABLE, parse
-from rote.pipeline import At, Check
-from rote.tables.asking import Asking, Verdict
-from rote.tables.engine import Engine
-from rote.tables.sources import find
+from rote.laws.gates.expectations import DIFFERS, MEMORY, REFUSED, THREADS, VARIABLE, parse
+from rote.words.pipeline import At, Check
 
 
 def main() -> int:

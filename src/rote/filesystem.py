@@ -14,11 +14,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rote.errors import BadName, BadPath, Missing, MissingExtra, RoteError
-from rote.fetching import Blocks
-from rote.ids import shown
-from rote.reaching import Reaching
-from rote.snapshot import FILE, SnapshotRecord, SnapshotRef
-from rote.spots import Index, nodes_below
+from rote.services.data.fetching import Blocks
+from rote.services.data.spots import Index, nodes_below
+from rote.wiring.reaching import Reaching
+from rote.words.ids import shown
+from rote.words.snapshot import FILE, SnapshotRecord, SnapshotRef
 
 try:
     from fsspec.spec import AbstractBufferedFile, AbstractFileSystem

@@ -6,16 +6,16 @@ import os
 
 import msgspec
 
-from rote.config import FILE, starter
-from rote.config.root import FOLDER
+from rote.adapters.stores import address, locations
 from rote.errors import UsageError
-from rote.founding import found
-from rote.ids import shown
 from rote.ports import Silence
-from rote.probe import Probed
-from rote.project import Project
-from rote.stores import address, locations
-from rote.wiring import Wiring
+from rote.services.store.founding import found
+from rote.services.store.probe import Probed
+from rote.wiring.config import FILE, starter
+from rote.wiring.config.root import FOLDER
+from rote.wiring.parts import Wiring
+from rote.wiring.project import Project
+from rote.words.ids import shown
 
 
 class Founded(msgspec.Struct, frozen=True):

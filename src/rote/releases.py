@@ -15,20 +15,20 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from rote import targetnames
-from rote.bundles import Bundles, PublishedBundle
-from rote.clock import SystemClock
-from rote.downloads import LATEST, THREADS, DownloadedBundle, Downloads
+from rote.adapters.clock import SystemClock
+from rote.adapters.forges import opening
+from rote.adapters.landing.loose import gathered
+from rote.adapters.landing.shelf import FolderShelf
+from rote.adapters.stores import address as stores
+from rote.adapters.stores import locations
+from rote.adapters.stores.retry import RetryingStore
+from rote.adapters.targets.bucket import BucketHost, prefix_of
 from rote.errors import Missing
-from rote.forges import opening
-from rote.hosting import ReleaseHost
-from rote.ids import shown
-from rote.landing.loose import gathered
-from rote.landing.shelf import FolderShelf
-from rote.stores import address as stores
-from rote.stores import locations
-from rote.stores.retry import RetryingStore
-from rote.targets.bucket import BucketHost, prefix_of
+from rote.laws.publishing import targetnames
+from rote.ports.hosting import ReleaseHost
+from rote.services.publishing.bundles import Bundles, PublishedBundle
+from rote.services.publishing.downloads import LATEST, THREADS, DownloadedBundle, Downloads
+from rote.words.ids import shown
 
 if TYPE_CHECKING:
     from rote.ports import Progress
@@ -194,7 +194,7 @@ class Hub(Releases):
         """Without a `token` it is that of `HF_TOKEN` or `hf auth login`. Raises UsageError, MissingExtra without the
         package huggingface_hub."""
         # An extra, which takes its time to load.
-        from rote.targets import hub
+        from rote.adapters.targets import hub
 
         repo = targetnames.parsed(f"{targetnames.HUB}:{owner}/{name}").address
         self._host = hub.host(repo, os.environ, token=token)

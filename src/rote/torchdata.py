@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rote.errors import MissingExtra
-from rote.samples import Pass
+from rote.services.data.samples import Pass
 
 try:
     import torch

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from importlib.metadata import distribution
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +62,10 @@ def test_a_run_with_nothing_to_do_loads_little(tmp_path: Path) -> None:
     assert "nothing to do" in said.stdout
     loaded = set(said.stderr.split())
     slow = {"hashlib", "logging", "random", "shutil", "sqlite3", "subprocess", "tempfile", "urllib.parse"}
-    others = {"elsewhere", "expectations", "taking", "strace", "vcs", "warming", "executors.interpreter"}
-    assert "rote.runner" in loaded
-    assert not loaded & (slow | {f"rote.{name}" for name in others})
+    others = {
+        "rote.adapters.executors.interpreter", "rote.adapters.vcs", "rote.laws.gates.expectations",
+        "rote.laws.pipeline.strace", "rote.services.runs.taking", "rote.services.runs.warming", "rote.wiring.elsewhere",
+    }  # fmt: skip
+    assert all(find_spec(name) for name in others)
+    assert "rote.services.runs.runner" in loaded
+    assert not loaded & (slow | others)

@@ -1,6 +1,7 @@
 """The nevers of the architecture that import-linter cannot say, checked on the syntax tree of every module.
 
-A new module is put on a floor in the import contracts of pyproject.toml, from which this reads them.
+The folders of `src/rote` are the floors, in the order in which the import contracts of pyproject.toml name them; on some,
+folders below are rooms. What lies beside the floors are faces.
 """
 
 from __future__ import annotations
@@ -16,35 +17,21 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src" / "rote"
 
-SIDE = {"testing"}
 
-
-def floors() -> dict[str, set[str]]:
-    """The floors, by name, from the layers of the import contract: a floor goes on until the module that opens the next."""
+def floors() -> list[str]:
+    """The folders that are floors, from the lowest, and then the faces."""
     told = tomllib.loads((SRC.parents[1] / "pyproject.toml").read_text())
     layers = told["tool"]["importlinter"]["contracts"][0]["layers"]
-    opens = {
-        "project": "wiring", "clock": "adapters", "ingest": "services", "ports": "ports", "gates": "laws",
-        "errors": "words",
-    }  # fmt: skip
-    found: dict[str, set[str]] = {"faces": {"__init__"}}
-    floor = "faces"
-    for layer in layers:
-        rooms = {name.strip() for name in re.split("[:|]", layer)}
-        floor = next((opens[room] for room in rooms if room in opens), floor)
-        found.setdefault(floor, set()).update(rooms)
-    return found
+    named = [name.strip() for layer in reversed(layers) for name in re.split("[:|]", layer)]
+    first = named.index("wiring") + 1
+    return [name for name in named[:first] if (SRC / name).is_dir()]
 
 
 FLOORS = floors()
-ADAPTERS, SERVICES, FACES = FLOORS["adapters"], FLOORS["services"], FLOORS["faces"]
-FLOOR = {
-    **{room: height for height, name in enumerate(("words", "laws", "ports")) for room in FLOORS[name]},
-    **dict.fromkeys(SERVICES | ADAPTERS, 3),
-    **dict.fromkeys(FLOORS["wiring"], 4),
-    **dict.fromkeys(FACES, 5),
-    **dict.fromkeys(SIDE, 4),
-}
+WORDS = {"errors", "_version"}
+"""Words that everybody imports by a short name."""
+SIDE = "testing"
+
 
 # What words and laws may import besides each other: values in, decisions out.
 PURE = {
@@ -54,50 +41,52 @@ PURE = {
     "dataclasses",
     "msgspec", "blake3", "pyfastcdc",
 }  # fmt: skip
-# A vendor's package -> the only modules that may import it. (blake3, msgspec and zstandard are the format itself.)
+# A vendor's package -> the only rooms and modules that may import it, by the end of their name. (blake3, msgspec and
+# zstandard are the format itself.)
 ONLY_IN = {
-    "sqlite3": {"known", "catalogue", "agreed"},
-    "click": {"cli"},
-    "yaml": {"config", "overriding", "forges"},  # forges: what gh and glab keep of tokens
-    "tomllib": {"config", "overriding"},
-    "subprocess": {
-        "vcs",
-        "executors",
-        "stores",
-        "landing",
-    },  # of the stores, ssh alone; landing proves versions
-    "opendal": {"stores"},
-    "fsspec": {"filesystem"},
-    "torch": {"torchdata"},
-    "fcntl": {"stores", "worktree", "landing"},
-    "pyfastcdc": {"chunking"},
-    "obstore": {"stores"},
-    "boto3": {"stores"},
-    "cryptography": {"signing"},
+    "sqlite3": {"store.known", "runs.catalogue", "store.agreed"},
+    "click": {"rote.cli"},
+    "yaml": {"wiring.config", "pipeline.overriding", "adapters.forges"},  # forges: what gh and glab keep of tokens
+    "tomllib": {"wiring.config", "pipeline.overriding"},
+    # Of the stores, ssh alone; landing proves versions.
+    "subprocess": {"adapters.vcs", "adapters.executors", "adapters.stores", "adapters.landing"},
+    "opendal": {"adapters.stores"},
+    "fsspec": {"rote.filesystem"},
+    "torch": {"rote.torchdata"},
+    "fcntl": {"adapters.stores", "adapters.worktree", "adapters.landing"},
+    "pyfastcdc": {"data.chunking"},
+    "obstore": {"adapters.stores"},
+    "boto3": {"adapters.stores"},
+    "cryptography": {"adapters.signing"},
     "zstandard": {
-        "nodes",
-        "packs",
-        "packing",
-        "ingest",
-        "snapshots",
-        "livelog",
-        "carrying",
-        "probing",
-        "tables",
+        "data.nodes", "store.packs", "store.packing", "data.ingest", "data.snapshots", "runs.livelog", "upkeep.carrying",
+        "store.probing", "adapters.tables",
     },
-    "duckdb": {"tables"},
-    "huggingface_hub": {"targets"},
-    "socket": {"machine", "worktree", "stores"},
-}
+    "duckdb": {"adapters.tables"},
+    "huggingface_hub": {"adapters.targets"},
+    "socket": {"adapters.machine", "adapters.worktree", "adapters.stores"},
+}  # fmt: skip
 
 
 def modules() -> list[Path]:
     return sorted(SRC.rglob("*.py"))
 
 
-def room(path: Path) -> str:
-    parts = path.relative_to(SRC).with_suffix("").parts
-    return parts[0]
+def name(path: Path) -> str:
+    """The name by which a module is imported."""
+    return ".".join(("rote", *path.relative_to(SRC).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def floor(module: str) -> str:
+    """The floor of a module by its name; `faces`, and the side rooms, are floors as well."""
+    top = module.split(".")[1] if "." in module else ""
+    if top in FLOORS or top == SIDE:
+        return top
+    return "words" if top in WORDS else "faces"
+
+
+def within(module: str, rooms: set[str]) -> bool:
+    return any(f".{room}." in f".{module}." for room in rooms)
 
 
 @cache
@@ -116,59 +105,51 @@ def imports(path: Path) -> list[tuple[ast.stmt, str]]:
     return found
 
 
-def rooms_imported(path: Path) -> list[tuple[ast.stmt, str]]:
-    rooms = []
-    for node, name in imports(path):
-        parts = name.split(".")
-        if parts[0] == "rote":
-            rooms.append((node, parts[1] if len(parts) > 1 and parts[1] in FLOOR else "__init__"))
-    return rooms
+def imported(path: Path) -> list[tuple[ast.stmt, str]]:
+    """What a module imports of rote."""
+    return [(node, what) for node, what in imports(path) if what.split(".")[0] == "rote"]
 
 
-def test_every_module_is_on_a_floor() -> None:
-    assert {room(path) for path in modules()} - set(FLOOR) == set()
+def test_the_floors_are_there() -> None:
+    assert FLOORS == ["words", "laws", "ports", "services", "adapters", "wiring"]
 
 
-def test_no_floor_is_named_for_a_room_that_is_not_there() -> None:
-    assert set(FLOOR) - {room(path) for path in modules()} == set()
+def test_what_may_import_a_vendor_is_there() -> None:
+    names = [name(path) for path in modules()]
+    for rooms in ONLY_IN.values():
+        for room in rooms:
+            assert any(within(module, {room}) for module in names), room
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SRC)))
 class TestEachModule:
-    def test_imports_only_from_floors_below(self, path: Path) -> None:
-        here = room(path)
-        for node, other in rooms_imported(path):
-            if other == here or (other == "_version"):
-                continue
-            where = f"{path}:{node.lineno}: {here} imports {other}"
-            if here in SIDE:
-                assert FLOOR[other] <= 3, where
-            elif FLOOR[here] == FLOOR[other]:
-                assert here not in ADAPTERS, f"{where}: an adapter never imports a sibling"
-                assert not (here in SERVICES and other in ADAPTERS), f"{where}: services speak only to ports"
-            else:
-                assert FLOOR[other] < FLOOR[here], where
-                assert not (here in ADAPTERS and other in SERVICES), (
-                    f"{where}: adapters never import services"
-                )
+    def test_services_and_adapters_never_meet(self, path: Path) -> None:
+        """The import contracts hold the order of the floors; these two stand side by side."""
+        here, other = floor(name(path)), {"services": "adapters", "adapters": "services"}
+        for node, what in imported(path):
+            assert floor(what) != other.get(here), f"{path}:{node.lineno}: {here} import {what}"
+
+    def test_the_side_rooms_know_no_wiring(self, path: Path) -> None:
+        for node, what in imported(path):
+            allowed = floor(name(path)) != SIDE or floor(what) not in {"wiring", "faces"}
+            assert allowed, f"{path}:{node.lineno}: {what}"
 
     def test_words_and_laws_are_pure(self, path: Path) -> None:
-        if FLOOR[room(path)] > 1:
+        if floor(name(path)) not in {"words", "laws"}:
             return
-        for node, name in imports(path):
-            top = name.split(".")[0]
-            assert top in PURE or top == "rote", f"{path}:{node.lineno}: {name} is not for words and laws"
+        for node, what in imports(path):
+            top = what.split(".")[0]
+            assert top in PURE or top == "rote", f"{path}:{node.lineno}: {what} is not for words and laws"
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in {"open", "print", "input", "eval", "exec"}, f"{path}:{node.lineno}"
 
     def test_a_vendor_appears_only_in_its_room(self, path: Path) -> None:
-        for node, name in imports(path):
-            allowed = ONLY_IN.get(name.split(".")[0])
+        for node, what in imports(path):
+            allowed = ONLY_IN.get(what.split(".")[0])
             if allowed is not None:
-                assert room(path) in allowed | SIDE, (
-                    f"{path}:{node.lineno}: {name} belongs to {sorted(allowed)}"
-                )
+                where = f"{path}:{node.lineno}"
+                assert within(name(path), {*allowed, SIDE}), f"{where}: {what} belongs to {sorted(allowed)}"
 
     def test_in_function_imports_give_a_reason(self, path: Path) -> None:
         """A module of faces is loaded lazily by design; elsewhere each import inside a function says why."""
@@ -201,7 +182,7 @@ class TestEachModule:
                 )
 
     def test_library_code_never_prints(self, path: Path) -> None:
-        if room(path) in FACES:
+        if floor(name(path)) == "faces":
             return
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -219,13 +200,15 @@ def test_only_the_work_tree_and_stores_delete_trees() -> None:
     """`rmtree` is a loaded gun: only these rooms hold one."""
     for path in modules():
         if re.search(r"\brmtree\b", path.read_text()):
-            assert room(path) in {"worktree", "stores", "landing", "testing"}, path
+            assert within(name(path), {"adapters.worktree", "adapters.stores", "adapters.landing", SIDE}), (
+                path
+            )
 
 
 FORKS = {
-    ("multiprocessing", "reaching.py"),
+    ("multiprocessing", "wiring/reaching.py"),
     # Looks at names and stats, writes to shared memory and ends: it has no store to speak to.
-    ("os.fork(", "worktree/second.py"),
+    ("os.fork(", "adapters/worktree/second.py"),
     # Leaves its parent before anything of a store is loaded.
     ("os.fork(", "detached.py"),
 }
@@ -243,7 +226,7 @@ def test_nothing_forks() -> None:
 
 
 def test_what_forks_knows_no_store() -> None:
-    second = (SRC / "worktree" / "second.py").read_text()
+    second = (SRC / "adapters" / "worktree" / "second.py").read_text()
     assert not re.search(r"^\s*(from rote|import rote)", second, re.MULTILINE)
 
 
@@ -258,11 +241,18 @@ def test_the_client_stays_light() -> None:
     ).stdout.split()
     heavy = {"sqlite3", "click", "yaml", "asyncio", "rich", "numpy", "importlib.metadata", "subprocess"}
     assert heavy & set(out) == set()
-    ours = {m.split(".")[1] for m in out if m.startswith("rote.")}
-    assert (
-        ours & {"runner", "executors", "catalogue", "cli", "config", "project", "planning", "recording"}
-        == set()
-    )
+    ours = {m for m in out if m.startswith("rote.")}
+    engine = {
+        "runs.runner",
+        "adapters.executors",
+        "runs.catalogue",
+        "rote.cli",
+        "wiring.config",
+        "wiring.project",
+        "runs.planning",
+        "runs.recording",
+    }
+    assert not [module for module in ours if within(module, engine)]
 
 
 def test_import_rote_is_light() -> None:

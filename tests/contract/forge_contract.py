@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from rote.forges import opening
-from rote.hosting import ReleaseHost
+from rote.adapters.forges import opening
+from rote.ports.hosting import ReleaseHost
 from rote.testing.clock import StillClock
 from rote.testing.host_contract import HostContract
 from servers.forge import Forge

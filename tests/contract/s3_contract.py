@@ -6,8 +6,8 @@ import uuid
 
 import pytest
 
+from rote.adapters.stores import address
 from rote.ports import Abilities
-from rote.stores import address
 from rote.testing.store_contract import StoreContract
 
 

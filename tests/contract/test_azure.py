@@ -8,9 +8,9 @@ import obstore
 import pytest
 from obstore.store import AzureStore
 
+from rote.adapters.stores import address
 from rote.ports import Abilities
-from rote.probe import probe
-from rote.stores import address
+from rote.services.store.probe import probe
 from rote.testing.clock import StillClock
 from rote.testing.store_contract import StoreContract
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from rote.adapters.stores.cached import CachedStore
+from rote.adapters.stores.memory import MemoryStore
 from rote.errors import Corrupt, NotFound
 from rote.ports import Found
-from rote.stores.cached import CachedStore
-from rote.stores.memory import MemoryStore
 from rote.testing.faults import CountingStore
 from rote.testing.store_contract import StoreContract
 
@@ -149,7 +149,7 @@ def test_a_file_under_another_name_is_no_hit(inner, folder) -> None:
 
 
 def test_two_stores_share_the_folder_and_nothing_else(inner, folder, tmp_path) -> None:
-    from rote.stores.folder import FolderStore
+    from rote.adapters.stores.folder import FolderStore
 
     other = FolderStore(str(tmp_path / "other"))
     other.create(PACK, b"x" * 100)
@@ -221,8 +221,8 @@ def test_a_folder_that_cannot_be_used_is_said_once(inner, folder, how: str) -> N
 
 READ_ONLY = """
 import os, sys
-from rote.stores.cached import CachedStore
-from rote.stores.memory import MemoryStore
+from rote.adapters.stores.cached import CachedStore
+from rote.adapters.stores.memory import MemoryStore
 if os.getuid() == 0:
     os.setuid(65534)
 inner = MemoryStore()
@@ -264,8 +264,8 @@ def test_a_folder_that_may_only_be_read_serves_hits(tmp_path: Path, hit: str, sa
 
 MANY = """
 import random, sys
-from rote.stores.cached import CachedStore
-from rote.stores.folder import FolderStore
+from rote.adapters.stores.cached import CachedStore
+from rote.adapters.stores.folder import FolderStore
 rnd = random.Random(int(sys.argv[3]))
 store = CachedStore(FolderStore(sys.argv[1], create=False), sys.argv[2], 1_000_000)
 data = store.inner.get(sys.argv[4]).data
@@ -276,7 +276,7 @@ for _ in range(300):
 
 
 def test_many_processes_share_a_folder_that_is_too_small(tmp_path: Path) -> None:
-    from rote.stores.folder import FolderStore
+    from rote.adapters.stores.folder import FolderStore
 
     FolderStore(str(tmp_path / "store")).create(PACK, DATA)
     folder = tmp_path / "cache"

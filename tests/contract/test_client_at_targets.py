@@ -22,15 +22,15 @@ from forge_contract import client
 from modelbench import Bench, noise, tree
 from targetbench import Published
 
-from rote import delivering, publishing
+from rote.adapters.stores import address as stores
+from rote.adapters.stores.folder import FolderStore
+from rote.adapters.stores.retry import Patience
+from rote.adapters.targets.bucket import BucketHost
 from rote.client import Model, hosts
 from rote.errors import Corrupt, Missing, RoteError, StoreUnavailable
-from rote.publication import MANIFEST
-from rote.publishing import Stored, content_of
-from rote.stores import address as stores
-from rote.stores.folder import FolderStore
-from rote.stores.retry import Patience
-from rote.targets.bucket import BucketHost
+from rote.services.publishing import delivering, publishing
+from rote.services.publishing.publishing import Stored, content_of
+from rote.words.publication import MANIFEST
 from servers.fixtures import Bucket
 from servers.forge import told
 
@@ -350,7 +350,7 @@ class TestAtAForge:
 
     def test_a_forge_in_trouble_leaves_what_is_in_use(self, follow, forge, monkeypatch):
         follow().path()
-        monkeypatch.setattr("rote.origins.PATIENCE", Patience(deadline=0.1))
+        monkeypatch.setattr("rote.wiring.origins.PATIENCE", Patience(deadline=0.1))
         forge.before.append(lambda request: told(503, {"message": "down"}))
         model = follow()
         assert served(model) == THREE["m"]

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from rote.stores.folder import FolderStore, listing
+from rote.adapters.stores.folder import FolderStore, listing
 from rote.testing.store_contract import StoreContract
 
 

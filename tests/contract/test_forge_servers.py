@@ -12,7 +12,7 @@ import github
 import gitlab
 import pytest
 
-from rote.forges import opening
+from rote.adapters.forges import opening
 from rote.releases import Releases
 from rote.testing.clock import StillClock
 from servers import openapi

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from forge_contract import ForgeContract
 
-from rote.forges import blocks
-from rote.hosting import ReleaseHost
+from rote.adapters.forges import blocks
+from rote.ports.hosting import ReleaseHost
 from servers.github import GitHub
 
 

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from forge_contract import ForgeContract
 
-from rote.forges import blocks
-from rote.forges.packages import package_of
-from rote.hosting import ReleaseHost
+from rote.adapters.forges import blocks
+from rote.adapters.forges.packages import package_of
+from rote.ports.hosting import ReleaseHost
 from servers.gitlab import GitLab
 
 

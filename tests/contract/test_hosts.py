@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rote.adapters.stores.folder import FolderStore
+from rote.adapters.stores.memory import MemoryStore
+from rote.adapters.targets.bucket import BucketHost, channel_key
+from rote.adapters.targets.memory import MemoryHost
 from rote.errors import NotFound
-from rote.hosting import ReleaseHost, Told
+from rote.laws.publishing.releasetags import parse
 from rote.ports import ObjectStore
-from rote.releasetags import parse
-from rote.stores.folder import FolderStore
-from rote.stores.memory import MemoryStore
-from rote.targets.bucket import BucketHost, channel_key
-from rote.targets.memory import MemoryHost
+from rote.ports.hosting import ReleaseHost, Told
 from rote.testing.host_contract import HostContract
 
 

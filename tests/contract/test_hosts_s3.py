@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from rote.clock import SystemClock
-from rote.hosting import ReleaseHost
+from rote.adapters.clock import SystemClock
+from rote.adapters.stores import address
+from rote.adapters.stores.retry import RetryingStore
+from rote.adapters.targets.bucket import BucketHost, channel_key
+from rote.laws.publishing.releasetags import parse
 from rote.ports import Abilities
-from rote.releasetags import parse
-from rote.stores import address
-from rote.stores.retry import RetryingStore
-from rote.targets.bucket import BucketHost, channel_key
+from rote.ports.hosting import ReleaseHost
 from rote.testing.host_contract import HostContract
 from servers.fixtures import Bucket
 

@@ -10,9 +10,9 @@ import pytest
 from place import Place
 
 import rote.client
+from rote.adapters.stores import address
+from rote.adapters.stores.folder import FolderStore
 from rote.errors import Corrupt, NotFound, StoreUnavailable, Unsupported, UsageError
-from rote.stores import address
-from rote.stores.folder import FolderStore
 
 
 @pytest.fixture

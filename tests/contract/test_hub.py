@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from rote.adapters.targets.bucket import channel_key
+from rote.adapters.targets.hub import HubHost, host
 from rote.errors import Corrupt, Refused, StoreUnavailable, UsageError
-from rote.hosting import ReleaseHost
-from rote.publication import MANIFEST
-from rote.releasetags import parse
-from rote.targets.bucket import channel_key
-from rote.targets.hub import HubHost, host
+from rote.laws.publishing.releasetags import parse
+from rote.ports.hosting import ReleaseHost
 from rote.testing.host_contract import HostContract
 from rote.testing.host_contract.parts import MODEL, TAG, found, manifest, publish, sending, whole
+from rote.words.publication import MANIFEST
 from servers.forge import Answer, Request
 from servers.hub import TOKEN, Hub
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rote.adapters.stores.memory import MemoryStore
 from rote.ports import Found
-from rote.stores.memory import MemoryStore
 from rote.testing.store_contract import StoreContract
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from test_memory import TestMemoryStore as InMemory
 
-from rote.stores.budget import BudgetStore, Tally
-from rote.stores.memory import MemoryStore
-from rote.stores.retry import Patience, RetryingStore
+from rote.adapters.stores.budget import BudgetStore, Tally
+from rote.adapters.stores.memory import MemoryStore
+from rote.adapters.stores.retry import Patience, RetryingStore
 from rote.testing import faults
 from rote.testing.clock import StillClock
 from rote.testing.faults import CountingStore, Fault, FaultyStore

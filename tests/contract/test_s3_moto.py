@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from s3_contract import S3Contract
 
-from rote.clock import SystemClock
-from rote.stores.retry import RetryingStore
+from rote.adapters.clock import SystemClock
+from rote.adapters.stores.retry import RetryingStore
 
 
 class TestOnMoto(S3Contract):

@@ -7,8 +7,8 @@ import random
 import pytest
 from s3_contract import S3Contract
 
+from rote.adapters.stores.cloud import store as cloud
 from rote.errors import Conflict
-from rote.stores.cloud import store as cloud
 
 
 class TestOnRgw(S3Contract):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from place import Place
 
+from rote.adapters.stores import address
 from rote.errors import Conflict, Unsupported
 from rote.ports import Abilities
-from rote.probe import probe
-from rote.stores import address
+from rote.services.store.probe import probe
 from rote.testing.clock import StillClock
 
 pytestmark = pytest.mark.heavy  # installing the server takes half a minute

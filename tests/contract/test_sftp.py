@@ -8,10 +8,10 @@ import uuid
 
 import pytest
 
+from rote.adapters.stores import address
+from rote.adapters.stores.folder import FolderStore
 from rote.errors import NotFound
 from rote.ports import Abilities
-from rote.stores import address
-from rote.stores.folder import FolderStore
 from rote.testing.store_contract import StoreContract
 
 ONE_WRITER = Abilities(create=True, replace=False)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rote.adapters.stores import address
 from rote.ports import Abilities
-from rote.stores import address
 from rote.testing.store_contract import StoreContract
 from servers.apache import PASSWORD, USER
 

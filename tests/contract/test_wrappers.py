@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from test_memory import TestMemoryStore as InMemory
 
+from rote.adapters.stores.memory import MemoryStore
 from rote.errors import NotFound, StoreFull, StoreUnavailable, Unknown
-from rote.stores.memory import MemoryStore
 from rote.testing import faults
 from rote.testing.faults import CountingStore, Crashed, Fault, FaultyStore
 from rote.testing.store_contract import StoreContract

@@ -12,8 +12,8 @@ import pytest
 import rote
 import rote.client
 from rote.cli import COMMANDS, rote_command
-from rote.models import Models
-from rote.store import Store
+from rote.wiring.models import Models
+from rote.wiring.store import Store
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

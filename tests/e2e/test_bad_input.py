@@ -248,7 +248,7 @@ def test_a_store_of_a_newer_format(place: Place) -> None:
     info = place.root / ".rote/store/rote.json"
     import json
 
-    from rote.encoding import with_check
+    from rote.words.encoding import with_check
 
     body = json.loads(info.read_bytes().rpartition(b"\nblake3:")[0])
     os.chmod(info, 0o644)

@@ -14,9 +14,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "fault"))
 from test_folder_full import tiny_disk
 
 import rote
-from rote.clock import SystemClock
+from rote.adapters.clock import SystemClock
 from rote.ports import Silence
-from rote.wiring import Wiring
+from rote.wiring.parts import Wiring
 
 PIPELINE = """\
 stages:

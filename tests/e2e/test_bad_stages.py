@@ -10,7 +10,7 @@ import sys
 import pytest
 from place import ROTE, Place
 
-from rote.executors.census import Census
+from rote.adapters.executors.census import Census
 
 FOUND = Census().works
 GOOD = "  good: {cmd: cp in.txt good.txt, deps: [in.txt], outs: [good.txt]}\n"

@@ -13,8 +13,8 @@ import pytest
 from place import Place
 
 import rote
+from rote.adapters.executors.census import Census
 from rote.errors import Locked, Refused
-from rote.executors.census import Census
 
 SLOW = """\
 stages:

@@ -13,8 +13,8 @@ import pytest
 from place import Place
 
 from dvc_scenes import CHANGES, content, lay
-from rote import config
-from rote.graph import needs
+from rote.laws.pipeline.graph import needs
+from rote.wiring import config
 from servers.fixtures import Bucket
 
 FIXTURE = Path(__file__).parents[1] / "fixtures/dvc-3.tar.gz"

@@ -13,8 +13,8 @@ import pytest
 from place import Place
 
 from dvc_scenes import CHANGES, DVC, STEP, Dvc, content, expected, founded, lay
-from rote import config
-from rote.graph import needs
+from rote.laws.pipeline.graph import needs
+from rote.wiring import config
 
 pytestmark = pytest.mark.heavy
 

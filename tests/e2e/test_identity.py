@@ -14,9 +14,9 @@ from test_publish import PIPELINE
 
 import rote
 from rote.errors import Refused, Untrusted
-from rote.receiving import receive
-from rote.signatory import Signatory
-from rote.targeting import At
+from rote.wiring.receiving import receive
+from rote.wiring.targeting import At
+from rote.words.signatory import Signatory
 from servers.sigstore import ISSUER, PrivateSigstore, private_sigstore
 
 WHO = "https://git.example/team/digits/.ci/train.yaml@refs/heads/main"

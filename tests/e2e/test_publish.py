@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from place import Place
 
-from rote import manifests
 from rote.client import Model
-from rote.encoding import digest_of, with_check
 from rote.errors import Untrusted
+from rote.laws.publishing import manifests
+from rote.words.encoding import digest_of, with_check
 from servers.fixtures import Bucket
 from servers.sharing import free_port
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from place import Place
 
+from rote.adapters.stores import address
+from rote.adapters.stores.folder import FolderStore
 from rote.errors import Conflict, StoreUnavailable
 from rote.ports import Abilities
-from rote.probe import probe
-from rote.stores import address
-from rote.stores.folder import FolderStore
+from rote.services.store.probe import probe
 from rote.testing.clock import StillClock
 from servers.apache import PASSWORD, USER
 

@@ -8,8 +8,8 @@ import pytest
 from place import Place
 
 import rote
+from rote.adapters.worktree.workspace import Workspace
 from rote.errors import RoteError
-from rote.worktree.workspace import Workspace
 
 PIPELINE = """\
 stages:

@@ -12,8 +12,8 @@ import pytest
 from place import ROTE, Place
 
 import rote
+from rote.adapters.worktree.lock import held
 from rote.errors import RoteError
-from rote.worktree.lock import held
 
 STAGE = "stages:\n  make:\n    cmd: echo hi > out.txt\n    outs: [out.txt]\n"
 

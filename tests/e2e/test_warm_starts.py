@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from place import Place
 
-from rote.warming import same_project
+from rote.services.runs.warming import same_project
 
 YAML = """
 stages:

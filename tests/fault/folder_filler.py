@@ -10,8 +10,8 @@ import os
 import resource
 import sys
 
+from rote.adapters.stores.folder import FolderStore
 from rote.errors import StoreFull
-from rote.stores.folder import FolderStore
 
 
 def content(store: FolderStore) -> dict[str, bytes]:

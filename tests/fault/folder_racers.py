@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
+from rote.adapters.stores.folder import FolderStore
 from rote.errors import Conflict
-from rote.stores.folder import FolderStore
 
 
 def race(where: str, me: int, rounds: int) -> None:

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 
-from rote.stores.folder import FolderStore
+from rote.adapters.stores.folder import FolderStore
 
 CALLS = ["open", "mkdir", "write", "utime", "fsync", "link", "rename", "unlink", "rmdir", "close"]
 OLD, NEW = b"old" * 1000, b"new!" * 2000

@@ -6,23 +6,23 @@ import random
 import shutil
 from pathlib import Path
 
-from rote import founding
-from rote.channel import AliasArchive
-from rote.channels import Channels
-from rote.encoding import without_check
+from rote.adapters.stores.folder import FolderStore
+from rote.adapters.stores.memory import MemoryStore
 from rote.errors import Corrupt, NotFound
-from rote.fence import KEY as FENCE
-from rote.ids import digest
-from rote.livelog import unpack_segment
+from rote.laws.store.rooted import is_root
 from rote.ports import Found
-from rote.reading import LoadedNode
-from rote.record import Fence, Txn
-from rote.rooted import is_root
-from rote.roots import Roots
-from rote.snapshot import SnapshotRecord, SnapshotRef
-from rote.snapshots import Snapshots
-from rote.stores.folder import FolderStore
-from rote.stores.memory import MemoryStore
+from rote.services.data.reading import LoadedNode
+from rote.services.data.snapshots import Snapshots
+from rote.services.models.channels import Channels
+from rote.services.runs.livelog import unpack_segment
+from rote.services.store import founding
+from rote.services.store.fence import KEY as FENCE
+from rote.services.store.roots import Roots
+from rote.words.channel import AliasArchive
+from rote.words.encoding import without_check
+from rote.words.ids import digest
+from rote.words.record import Fence, Txn
+from rote.words.snapshot import SnapshotRecord, SnapshotRef
 from scenes import PIPELINE, data, founded, lay, opened
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from rotten import Readers, Spoiled, made
 
-from rote.check import StoreCheck
+from rote.services.upkeep.check import StoreCheck
 
 SIZE = 1_060_000
 """Bytes of data beside what a small project needs: the heavy store has a little more than a megabyte."""

@@ -19,19 +19,20 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "snapshots"))
 
 from treebench import Bench, DictSink, DictTree, noise
 
-from rote import nodes, packs
-from rote.check import StoreCheck
-from rote.encoding import canonical, tagged, with_check
+from rote.adapters.stores import address
+from rote.adapters.stores.folder import FolderStore
+from rote.adapters.stores.memory import MemoryStore
 from rote.errors import Corrupt, RoteError, StoreError
-from rote.ids import Digest
-from rote.livelog import MAGIC, unpack_segment
-from rote.record import Root
-from rote.roots import Roots
-from rote.snapshot import RAW, ZSTD, NodeRef, SnapshotRecord
-from rote.stores import address
-from rote.stores.folder import FolderStore
-from rote.stores.memory import MemoryStore
-from rote.tensors import stretches
+from rote.laws.data import nodes
+from rote.laws.data.tensors import stretches
+from rote.services.runs.livelog import MAGIC, unpack_segment
+from rote.services.store import packs
+from rote.services.store.roots import Roots
+from rote.services.upkeep.check import StoreCheck
+from rote.words.encoding import canonical, tagged, with_check
+from rote.words.ids import Digest
+from rote.words.record import Root
+from rote.words.snapshot import RAW, ZSTD, NodeRef, SnapshotRecord
 
 HUGE = 10 << 30
 MOST = 64 << 20

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from rote.data import Data
-from rote.founding import found
-from rote.ingest import SnapshotWriter
+from rote.adapters.stores.folder import FolderStore
+from rote.adapters.worktree import Workspace
 from rote.ports import Silence
-from rote.roots import Roots
-from rote.snapshots import Snapshots
-from rote.stores.folder import FolderStore
+from rote.services.data.data import Data
+from rote.services.data.ingest import SnapshotWriter
+from rote.services.data.snapshots import Snapshots
+from rote.services.store.founding import found
+from rote.services.store.roots import Roots
+from rote.services.store.transactions import Transactions
 from rote.testing.clock import StillClock
-from rote.transactions import Transactions
-from rote.worktree import Workspace
 
 COUNT = 60
 KILLED = """

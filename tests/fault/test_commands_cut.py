@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from rote.adapters.stores.folder import FolderStore
 from rote.errors import StoreError
-from rote.marking import OBJECTS, Marker
-from rote.stores.folder import FolderStore
+from rote.services.upkeep.marking import OBJECTS, Marker
 from rote.testing.faults import WRITES, Crashed, Fault, FaultyStore, at
 from scenes import COMMANDS, Clean, Scene, content, held, opened, play, whole
 

@@ -13,21 +13,21 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from copybench import Store, copy, filled, memory, same_roots
 from modelbench import CHANNEL, noise
 
-from rote.check import StoreCheck
+from rote.adapters.stores.memory import MemoryStore
 from rote.errors import RoteError
 from rote.ports import ObjectStore
-from rote.roots import Roots
-from rote.stores.memory import MemoryStore
+from rote.services.store.roots import Roots
+from rote.services.store.transactions import Write
+from rote.services.upkeep.check import StoreCheck
 from rote.testing.clock import StillClock
 from rote.testing.faults import CountingStore, Crashed, Fault, FaultyStore, at, each_write_once
-from rote.transactions import Write
 
 
 @pytest.fixture(autouse=True)
 def small_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several writes, and several packs a write."""
-    monkeypatch.setattr("rote.copying.ROOTS", 3)
-    monkeypatch.setattr("rote.carrying.PACK", 150_000)
+    monkeypatch.setattr("rote.services.upkeep.copying.ROOTS", 3)
+    monkeypatch.setattr("rote.services.upkeep.carrying.PACK", 150_000)
 
 
 @pytest.fixture(scope="module")

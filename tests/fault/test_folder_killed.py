@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rote.adapters.stores.folder import FolderStore
 from rote.errors import Conflict, NotFound
-from rote.stores.folder import FolderStore
 
 VICTIM = Path(__file__).parent / "folder_victim.py"
 OLD, NEW = b"old" * 1000, b"new!" * 2000

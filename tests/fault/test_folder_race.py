@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from rote.stores.folder import FolderStore, writing
+from rote.adapters.stores.folder import FolderStore, writing
 
 RACERS = Path(__file__).parent / "folder_racers.py"
 PROCESSES, ROUNDS = 16, 12

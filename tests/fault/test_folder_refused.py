@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from rote.adapters.stores.folder import FolderStore, reading, writing
 from rote.errors import BadName, Conflict, Corrupt, NotFound, StoreUnavailable, Unknown
-from rote.stores.folder import FolderStore, reading, writing
 
 STRANGER = Path(__file__).parent / "folder_stranger.py"
 NOBODY = 65534

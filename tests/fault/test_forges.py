@@ -23,9 +23,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from rote import manifests
-from rote.bundles import Bundles
-from rote.downloads import Downloads
+from rote.adapters.forges import opening
+from rote.adapters.forges.talk import Patience
+from rote.adapters.landing.loose import gathered
+from rote.adapters.landing.shelf import FolderShelf
 from rote.errors import (
     Changed,
     Conflict,
@@ -37,12 +38,11 @@ from rote.errors import (
     StoreUnavailable,
     Unsaved,
 )
-from rote.forges import opening
-from rote.forges.talk import Patience
-from rote.hosting import Told
-from rote.landing.loose import gathered
-from rote.landing.shelf import FolderShelf
-from rote.loose import LooseFile
+from rote.laws.publishing import manifests
+from rote.ports.hosting import Told
+from rote.ports.loose import LooseFile
+from rote.services.publishing.bundles import Bundles
+from rote.services.publishing.downloads import Downloads
 from rote.testing.clock import START, StillClock
 from rote.testing.host_contract.parts import sending
 from servers.forge import Answer, Request, told
@@ -672,7 +672,7 @@ def test_answers_that_are_not_what_was_promised(forge, junk):
 
 
 def test_an_answer_without_end_is_left(github, monkeypatch):
-    monkeypatch.setattr("rote.forges.talk.LARGEST", 1 << 20)
+    monkeypatch.setattr("rote.adapters.forges.talk.LARGEST", 1 << 20)
     github.before = [lambda request: Answer(200, b" " * (3 << 20), {"Content-Type": "application/json"})]
     host = opening.host(github.address, clock=StillClock(), environ={}, token="ghp_reader")
     with pytest.raises(Corrupt, match="longer than"):

@@ -13,7 +13,7 @@ from servers.fixtures import Bucket
 PROGRAM = """
 import os, sys
 from rote.errors import NotFound, StoreUnavailable
-from rote.stores import address
+from rote.adapters.stores import address
 
 def ask():
     try:

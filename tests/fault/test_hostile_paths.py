@@ -15,18 +15,18 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "snapshots"))
 from test_damage import forged
 from treebench import Bench
 
-from rote.delivery import bring
-from rote.encoding import with_check
+from rote.adapters.landing.cache import Cache
+from rote.adapters.landing.folder import Folder
+from rote.adapters.stores.folder import FolderStore
+from rote.adapters.stores.memory import MemoryStore
+from rote.adapters.worktree import Workspace
 from rote.errors import BadName, BadPath, Corrupt, NotFound, RoteError
-from rote.ids import Digest, SnapshotId
-from rote.landing.cache import Cache
-from rote.landing.folder import Folder
-from rote.paths import why_bad
-from rote.pointer import Pointer
-from rote.snapshot import SnapshotRecord
-from rote.stores.folder import FolderStore
-from rote.stores.memory import MemoryStore
-from rote.worktree import Workspace
+from rote.services.models.delivery import bring
+from rote.words.encoding import with_check
+from rote.words.ids import Digest, SnapshotId
+from rote.words.paths import why_bad
+from rote.words.pointer import Pointer
+from rote.words.snapshot import SnapshotRecord
 
 CORPUS = corpus()
 ANY = Pointer(SnapshotId(Digest("0" * 64)), 0, 0)

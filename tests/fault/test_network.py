@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 import rote
-from rote import packing
 from rote.errors import Refused, StoreUnavailable, Unknown
+from rote.laws.store.usage import READS, WRITES
 from rote.ports import Silence
-from rote.project import Project
+from rote.services.store import packing
 from rote.testing.clock import StillClock
-from rote.usage import READS, WRITES
-from rote.wiring import Wiring
+from rote.wiring.parts import Wiring
+from rote.wiring.project import Project
 from servers.fixtures import Bucket
 from servers.proxy import Asked, CutReply, CutUpload, Fault, Hide, Lose, Plan, Proxy, Status
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from rote.adapters.stores.memory import MemoryStore
 from rote.ports import Meta
-from rote.probe import probe
-from rote.stores.memory import MemoryStore
+from rote.services.store.probe import probe
 from rote.testing.clock import StillClock
 
 

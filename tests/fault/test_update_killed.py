@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from modelbench import noise, tree
 from targetbench import Published
 
+from rote.adapters.stores.folder import FolderStore
 from rote.client import Model
-from rote.stores.folder import FolderStore
 from rote.testing.faults import Fault, FaultyStore
 
 NET = noise(1 << 20)

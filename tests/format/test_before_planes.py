@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from second_reader import SecondReader
 
-from rote.ids import snapshot_id
-from rote.packs import verify
-from rote.snapshots import Snapshots
-from rote.stores.folder import FolderStore
+from rote.adapters.stores.folder import FolderStore
+from rote.services.data.snapshots import Snapshots
+from rote.services.store.packs import verify
+from rote.words.ids import snapshot_id
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "before-planes"
 TREE = "0079bc81379d8fe290ed8ead9db9a29e5879d17a38885e6843d4c7cc8689ceca"

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from second_reader import SecondReader
 
+from rote.adapters.stores.folder import FolderStore
 from rote.client import Model
-from rote.encoding import digest_of
-from rote.stores.folder import FolderStore
+from rote.words.encoding import digest_of
 from scenes import content, in_force, opened
 
 STORES = sorted((Path(__file__).parents[1] / "fixtures").glob("store-*"))

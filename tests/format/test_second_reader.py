@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from second_reader import Damaged, SecondReader
 
-from rote.ingest import SnapshotWriter
+from rote.adapters.stores.folder import FolderStore
+from rote.adapters.worktree.workspace import Workspace
 from rote.ports import Silence
-from rote.record import StoreInfo
-from rote.snapshot import SnapshotRecord
-from rote.snapshots import Snapshots
-from rote.stores.folder import FolderStore
+from rote.services.data.ingest import SnapshotWriter
+from rote.services.data.snapshots import Snapshots
+from rote.services.store.transactions import Transactions
 from rote.testing.clock import StillClock
-from rote.transactions import Transactions
-from rote.worktree.workspace import Workspace
+from rote.words.record import StoreInfo
+from rote.words.snapshot import SnapshotRecord
 
 INFO = StoreInfo(id="0" * 32, chunk_min=65536, chunk_avg=262144, chunk_max=1048576)
 

@@ -12,12 +12,12 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rote import graph, overriding
-from rote.config import overrides, params, pipelines, yamltext
-from rote.config.rendering import _Dumper, render
-from rote.config.scalars import NotPlain, resolve, surprise
 from rote.errors import UsageError
-from rote.pipeline import Out, Stage
+from rote.laws.pipeline import graph, overriding
+from rote.wiring.config import overrides, params, pipelines, yamltext
+from rote.wiring.config.rendering import _Dumper, render
+from rote.wiring.config.scalars import NotPlain, resolve, surprise
+from rote.words.pipeline import Out, Stage
 
 NAMES = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Co", "Cn")), min_size=1, max_size=6)
 TEXTS = st.one_of(

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rote.errors import ConfigError
-from rote.gates import evaluate, parse
-from rote.pipeline import At, Gate
+from rote.laws.gates.gates import evaluate, parse
+from rote.words.pipeline import At, Gate
 
 AT = At("rote.yaml", 1)
 soup = st.lists(

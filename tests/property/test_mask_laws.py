@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rote.redaction import Mask
+from rote.laws.pipeline.redaction import Mask
 
 PIECES = st.lists(st.text("abx", max_size=6).map(str.encode), max_size=8)
 

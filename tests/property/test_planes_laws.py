@@ -9,11 +9,11 @@ import zstandard
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rote import planes
 from rote.errors import Corrupt
-from rote.packs import MAX_BLOCK, unpack
-from rote.probing import Prober, in_planes, packed
-from rote.snapshot import RAW, ZSTD
+from rote.laws.data import planes
+from rote.services.store.packs import MAX_BLOCK, unpack
+from rote.services.store.probing import Prober, in_planes, packed
+from rote.words.snapshot import RAW, ZSTD
 
 width = st.sampled_from(sorted(planes.CODECS))
 compressor = zstandard.ZstdCompressor(level=1)

@@ -12,8 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rote.errors import UsageError
-from rote.query import Both, Compare, Either, Field, Not, Null, Query, parse, parse_columns, parse_sort
-from rote.run import Run
+from rote.laws.pipeline.query import (
+    Both,
+    Compare,
+    Either,
+    Field,
+    Not,
+    Null,
+    Query,
+    parse,
+    parse_columns,
+    parse_sort,
+)
+from rote.words.run import Run
 from run_worlds import World, plant
 
 KEYS = ("a", "b.c", "odd key", "x`y")

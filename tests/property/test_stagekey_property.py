@@ -6,11 +6,11 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rote.encoding import canonical, tagged
-from rote.ids import SnapshotId
-from rote.pipeline import Out, Param, Stage
-from rote.plan import changes
-from rote.stagekey import Inputs, chosen, inputs, plain
+from rote.laws.pipeline.plan import changes
+from rote.laws.pipeline.stagekey import Inputs, chosen, inputs, plain
+from rote.words.encoding import canonical, tagged
+from rote.words.ids import SnapshotId
+from rote.words.pipeline import Out, Param, Stage
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3), st.binary(max_size=3),

@@ -7,22 +7,22 @@ from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
-from rote.collecting import Collector
-from rote.encoding import digest_of
 from rote.errors import Locked, Missing, Refused, Unknown
-from rote.gc import Garbage
-from rote.marking import OBJECTS, Marker
+from rote.laws.store.retention import Rules
 from rote.ports import ObjectStore
-from rote.registry import Registry
-from rote.retention import Rules
-from rote.roots import Roots
-from rote.snapshot import SnapshotRecord
-from rote.snapshots import Snapshots
+from rote.services.data.snapshots import Snapshots
+from rote.services.models.registry import Registry
+from rote.services.store.roots import Roots
+from rote.services.store.transactions import Beaten, LostTxn
+from rote.services.upkeep.collecting import Collector
+from rote.services.upkeep.gc import Garbage
+from rote.services.upkeep.marking import OBJECTS, Marker
+from rote.services.upkeep.tidying import Janitor
+from rote.services.upkeep.trash import Trash
 from rote.testing.clock import StillClock
-from rote.tidying import Janitor
-from rote.transactions import Beaten, LostTxn
-from rote.trash import Trash
-from rote.version import Version
+from rote.words.encoding import digest_of
+from rote.words.snapshot import SnapshotRecord
+from rote.words.version import Version
 
 NOW = "2026-11-21T11:00:00Z"
 Work = Callable[[ObjectStore], None]

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from rote.encoding import digest_of
+from rote.adapters.stores.memory import MemoryStore
 from rote.errors import NotFound, Unknown
 from rote.ports import Found, Meta, ObjectStore
-from rote.stores.memory import MemoryStore
+from rote.words.encoding import digest_of
 
 WRITES = frozenset(["create", "replace", "delete"])
 

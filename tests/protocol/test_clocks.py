@@ -12,12 +12,12 @@ from protocol_stage import Odds
 from test_seeds import World
 
 from rote.errors import Locked, Refused, Unknown
-from rote.gc import Garbage
+from rote.laws.store.retention import Rules
 from rote.ports import ObjectStore
-from rote.retention import Rules
-from rote.snapshots import Snapshots
+from rote.services.data.snapshots import Snapshots
+from rote.services.store.transactions import Transactions
+from rote.services.upkeep.gc import Garbage
 from rote.testing.clock import START, StillClock
-from rote.transactions import Transactions
 
 TEN_YEARS = 10 * 365.25 * 86_400
 

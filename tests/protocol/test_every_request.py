@@ -7,16 +7,16 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from rote.encoding import digest_of, tagged, without_check
+from rote.adapters.stores.memory import MemoryStore
 from rote.errors import StoreFull, StoreUnavailable, Unknown
-from rote.ids import SnapshotId
 from rote.ports import Found, Meta, ObjectStore
-from rote.record import LIVE, Txn
-from rote.roots import Roots
-from rote.snapshot import SnapshotRecord, SnapshotRef
-from rote.stores.memory import MemoryStore
+from rote.services.store.roots import Roots
+from rote.services.store.transactions import Transactions, Write
 from rote.testing.clock import StillClock
-from rote.transactions import Transactions, Write
+from rote.words.encoding import digest_of, tagged, without_check
+from rote.words.ids import SnapshotId
+from rote.words.record import LIVE, Txn
+from rote.words.snapshot import SnapshotRecord, SnapshotRef
 
 
 class Cut(BaseException):

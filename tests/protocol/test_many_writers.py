@@ -8,15 +8,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rote.encoding import digest_of
-from rote.ids import SnapshotId
+from rote.adapters.stores.folder import FolderStore
+from rote.adapters.stores.memory import MemoryStore
 from rote.ports import ObjectStore
-from rote.roots import Roots
-from rote.snapshot import SnapshotRecord
-from rote.stores.folder import FolderStore
-from rote.stores.memory import MemoryStore
+from rote.services.store.roots import Roots
+from rote.services.store.transactions import Beaten, Transactions, Write
 from rote.testing.clock import StillClock
-from rote.transactions import Beaten, Transactions, Write
+from rote.words.encoding import digest_of
+from rote.words.ids import SnapshotId
+from rote.words.snapshot import SnapshotRecord
 
 
 class Note(msgspec.Struct):

@@ -8,14 +8,14 @@ import msgspec
 import pytest
 from test_seeds import act
 
-from rote import conditional, roots, transactions
 from rote.errors import StoreError
-from rote.fence import Sight
-from rote.marking import Look, Marker, Needed, RootSeen
+from rote.laws.store.readback import Verdict, in_force, judge
 from rote.ports import Meta
-from rote.readback import Verdict, in_force, judge
-from rote.record import COMMITTED, LIVE
-from rote.transactions import Write
+from rote.services.store import conditional, roots, transactions
+from rote.services.store.fence import Sight
+from rote.services.store.transactions import Write
+from rote.services.upkeep.marking import Look, Marker, Needed, RootSeen
+from rote.words.record import COMMITTED, LIVE
 
 needed, look, read = Marker.needed, Marker.look, Marker._read
 open_txn, see, hang = Write._open, Write._see, Write._hang

@@ -10,19 +10,19 @@ import pytest
 from protocol_processes import Wild, aliaser, forgetter, janitor, repacker, trasher, undoer
 from protocol_stage import Odds, Stage
 
-from rote.channel import Channel
-from rote.collecting import Collector
-from rote.encoding import digest_of, tagged, without_check
 from rote.errors import Conflict, Locked, NotFound, Unknown
-from rote.ids import SnapshotId
-from rote.marking import Marker
+from rote.laws.store.rooted import PREFIXES, is_root
 from rote.ports import ObjectStore
-from rote.record import COMMITTED, Txn
-from rote.rooted import PREFIXES, is_root
-from rote.roots import Roots
-from rote.snapshot import SnapshotRecord, SnapshotRef
+from rote.services.store.roots import Roots
+from rote.services.store.transactions import Beaten, LostTxn, Transactions, Write
+from rote.services.upkeep.collecting import Collector
+from rote.services.upkeep.marking import Marker
 from rote.testing.clock import StillClock
-from rote.transactions import Beaten, LostTxn, Transactions, Write
+from rote.words.channel import Channel
+from rote.words.encoding import digest_of, tagged, without_check
+from rote.words.ids import SnapshotId
+from rote.words.record import COMMITTED, Txn
+from rote.words.snapshot import SnapshotRecord, SnapshotRef
 
 KEPT = [f"results/{n}{n}/{n}" for n in "abc"]
 """Keys where the first root wins."""

@@ -7,12 +7,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from rote.encoding import with_check, without_check
-from rote.founding import found
-from rote.project import Project
-from rote.record import Root
-from rote.stores.folder import FolderStore
+from rote.adapters.stores.folder import FolderStore
+from rote.services.store.founding import found
 from rote.testing.clock import StillClock
+from rote.wiring.project import Project
+from rote.words.encoding import with_check, without_check
+from rote.words.record import Root
 from scenes import StillWiring, lay, opened
 
 PIPELINE = """\

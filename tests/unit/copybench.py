@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from modelbench import BY, Bench, Files, noise
 
-from rote.copying import Copied, Copying
-from rote.encoding import without_check
-from rote.ids import Digest, StageKey
-from rote.livelog import LOG, Item, pack_segment
-from rote.mirroring import select
+from rote.adapters.stores.memory import MemoryStore
+from rote.laws.store.mirroring import select
 from rote.ports import ObjectStore
-from rote.record import DataRoot
-from rote.result import Result
-from rote.results import needs_of, result_key
-from rote.roots import Roots
-from rote.run import Run, StageOutcome
-from rote.snapshot import SnapshotRef
-from rote.snapshots import Snapshots
-from rote.stores.memory import MemoryStore
+from rote.services.data.snapshots import Snapshots
+from rote.services.runs.livelog import LOG, Item, pack_segment
+from rote.services.runs.results import needs_of, result_key
+from rote.services.store.roots import Roots
+from rote.services.upkeep.copying import Copied, Copying
 from rote.testing.clock import StillClock
 from rote.testing.faults import CountingStore
+from rote.words.encoding import without_check
+from rote.words.ids import Digest, StageKey
+from rote.words.record import DataRoot
+from rote.words.result import Result
+from rote.words.run import Run, StageOutcome
+from rote.words.snapshot import SnapshotRef
 
 BIG = noise(300_000, 1)
 SMALL = {f"small/{n:03d}": noise(700, 100 + n) for n in range(60)}

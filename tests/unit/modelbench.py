@@ -6,25 +6,25 @@ import io
 import random
 from contextlib import contextmanager
 
-from rote import founding
-from rote.channels import key
-from rote.delivery import Delivery
-from rote.ingest import SnapshotWriter
-from rote.landing.folder import Folder
-from rote.modelfiles import ModelFiles
-from rote.pipeline import At, Gate, Model
+from rote.adapters.landing.folder import Folder
+from rote.adapters.stores.memory import MemoryStore
 from rote.ports import Columns, Silence
-from rote.record import DataRoot
-from rote.registry import Registry
-from rote.releasing import Releasing
-from rote.roots import Roots
-from rote.run import Commit, Run, StageOutcome
-from rote.snapshot import FILE
-from rote.snapshots import Snapshots
-from rote.stores.memory import MemoryStore
+from rote.services.data.ingest import SnapshotWriter
+from rote.services.data.snapshots import Snapshots
+from rote.services.models.channels import key
+from rote.services.models.delivery import Delivery
+from rote.services.models.modelfiles import ModelFiles
+from rote.services.models.registry import Registry
+from rote.services.releases.releasing import Releasing
+from rote.services.store import founding
+from rote.services.store.roots import Roots
+from rote.services.store.transactions import Transactions
 from rote.testing.clock import StillClock
 from rote.testing.faults import CountingStore
-from rote.transactions import Transactions
+from rote.words.pipeline import At, Gate, Model
+from rote.words.record import DataRoot
+from rote.words.run import Commit, Run, StageOutcome
+from rote.words.snapshot import FILE
 
 BY = "ada@lab"
 

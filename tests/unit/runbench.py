@@ -7,36 +7,36 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rote import config
-from rote.attempt import Companion
-from rote.checkpointing import Checkpointing
-from rote.checkpoints import CheckpointStore
-from rote.clock import SystemClock
-from rote.committing import Item
-from rote.config import overrides, params, reading
-from rote.data import Data
-from rote.executors.local import LocalExecutor
-from rote.founding import found, read
-from rote.ingest import SnapshotWriter
-from rote.joining import Joining
-from rote.matching import Matching
-from rote.plan import Plan, Why
-from rote.planning import Planner
+from rote.adapters.clock import SystemClock
+from rote.adapters.executors.local import LocalExecutor
+from rote.adapters.stores.memory import MemoryStore
+from rote.adapters.worktree.checkpoints import CheckpointFolder
+from rote.adapters.worktree.files import Files
+from rote.adapters.worktree.workspace import Workspace
+from rote.laws.pipeline.plan import Plan, Why
 from rote.ports import ObjectStore, Silence
-from rote.results import LastResults, Results
-from rote.roots import Roots
-from rote.run import Run, StageOutcome
-from rote.runner import Parts, Runner
-from rote.runrecord import RunOutcome
-from rote.runs import Runs
-from rote.snapshots import Snapshots
-from rote.stagework import Stagework
-from rote.stores.memory import MemoryStore
+from rote.services.data.data import Data
+from rote.services.data.ingest import SnapshotWriter
+from rote.services.data.snapshots import Snapshots
+from rote.services.runs.attempt import Companion
+from rote.services.runs.checkpointing import Checkpointing
+from rote.services.runs.checkpoints import CheckpointStore
+from rote.services.runs.committing import Item
+from rote.services.runs.joining import Joining
+from rote.services.runs.matching import Matching
+from rote.services.runs.planning import Planner
+from rote.services.runs.results import LastResults, Results
+from rote.services.runs.runner import Parts, Runner
+from rote.services.runs.runrecord import RunOutcome
+from rote.services.runs.runs import Runs
+from rote.services.runs.stagework import Stagework
+from rote.services.store.founding import found, read
+from rote.services.store.roots import Roots
+from rote.services.store.transactions import Transactions
 from rote.testing.clock import StillClock
-from rote.transactions import Transactions
-from rote.worktree.checkpoints import CheckpointFolder
-from rote.worktree.files import Files
-from rote.worktree.workspace import Workspace
+from rote.wiring import config
+from rote.wiring.config import overrides, params, reading
+from rote.words.run import Run, StageOutcome
 
 BY = "ada@lab"
 

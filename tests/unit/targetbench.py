@@ -7,18 +7,18 @@ import hashlib
 import msgspec
 from modelbench import CHANNEL, Bench
 
-from rote.channels import decoded
-from rote.chunking import SMALL, Cutter
-from rote.encoding import digest_of, with_check
+from rote.adapters.signing.keyring import KeyRing
+from rote.adapters.stores.memory import MemoryStore
+from rote.adapters.targets.bucket import object_name
 from rote.errors import Conflict
-from rote.pipeline import Model
-from rote.publication import MANIFEST, ManifestRef, PublishedAsset, PublishedFile, PublishedManifest
-from rote.registry import Registry
-from rote.sealing import Sealing
-from rote.signing.keyring import KeyRing
-from rote.stores.memory import MemoryStore
-from rote.targets.bucket import object_name
+from rote.laws.data.chunking import SMALL, Cutter
+from rote.services.models.channels import decoded
+from rote.services.models.registry import Registry
+from rote.services.models.sealing import Sealing
 from rote.testing.faults import CountingStore
+from rote.words.encoding import digest_of, with_check
+from rote.words.pipeline import Model
+from rote.words.publication import MANIFEST, ManifestRef, PublishedAsset, PublishedFile, PublishedManifest
 
 
 class Published(Bench):

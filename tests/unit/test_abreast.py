@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 import pytest
 from snapshots.treebench import Bench, DictSink, DictTree, noise
 
-from rote import abreast, reading
-from rote.ids import Digest
+from rote.adapters.stores.memory import MemoryStore
 from rote.ports import Meta
-from rote.stores.memory import MemoryStore
+from rote.services.data import reading
+from rote.services.store import abreast
+from rote.services.store.transactions import Transactions
 from rote.testing.clock import StillClock
-from rote.transactions import Transactions
+from rote.words.ids import Digest
 
 PATIENCE = 60
 """Seconds for which the requests of a test wait for each other, so that a test fails rather than hangs."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from rote.adapters.stores.address import folder
 from rote.errors import UsageError
-from rote.stores.address import folder
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rote.appcost import Following, News, manifest, month, news
-from rote.pipeline import Limits
+from rote.laws.publishing.appcost import Following, News, manifest, month, news
+from rote.words.pipeline import Limits
 
 PLANS = {"small": Limits(reads=1000, out=10_000_000), "wide": Limits(reads=10_000_000), "free": Limits()}
 

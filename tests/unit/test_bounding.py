@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rote.bounding import ended, environment, pause, size, span, transient
-from rote.logcut import LogCut
-from rote.pipeline import Resources, Retries, Stage
+from rote.laws.pipeline.bounding import ended, environment, pause, size, span, transient
+from rote.laws.pipeline.logcut import LogCut
+from rote.words.pipeline import Resources, Retries, Stage
 
 
 @pytest.mark.parametrize(

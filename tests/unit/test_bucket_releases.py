@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from rote.adapters.clock import SystemClock
 from rote.client import Model
-from rote.clock import SystemClock
 from rote.errors import BadName, Corrupt, Missing, Refused
 from rote.releases import Bucket
 

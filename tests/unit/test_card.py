@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from rote.card import CardSources, DataShown, card
 from rote.errors import Missing
-from rote.pipeline import Model
-from rote.remarks import Told
-from rote.snapshot import SnapshotRef
-from rote.verdict import GateVerdict
-from rote.version import Environment, Version, VersionFile
+from rote.laws.models.remarks import Told
+from rote.laws.publishing.card import CardSources, DataShown, card
+from rote.words.pipeline import Model
+from rote.words.snapshot import SnapshotRef
+from rote.words.verdict import GateVerdict
+from rote.words.version import Environment, Version, VersionFile
 from scenes import lay
 
 VERSION = Version(
@@ -132,7 +132,7 @@ def test_licences(licence, said):
 
 
 def test_a_deprecated_version_says_so():
-    from rote.remarks import DEPRECATE, Remark
+    from rote.laws.models.remarks import DEPRECATE, Remark
 
     gone = Remark(seq=1, kind=DEPRECATE, text="wrong on sevens", at="", by="", nonce="")
     assert "> **Deprecated**: wrong on sevens" in card(replace(SOURCES, told=Told(deprecated=gone)))

@@ -5,18 +5,19 @@ from __future__ import annotations
 import zstandard
 from blake3 import blake3
 
-from rote import nodes, packs
-from rote.check import StoreCheck
-from rote.encoding import with_check
-from rote.ids import Digest
-from rote.livelog import LOG, Item, pack_segment
+from rote.adapters.stores.memory import MemoryStore
+from rote.laws.data import nodes
 from rote.ports import ObjectStore
-from rote.record import DataRoot, Root
-from rote.snapshot import RAW, ZSTD, NodeRef, SnapshotRecord, SnapshotRef
-from rote.stats import StoreStats
-from rote.stores.memory import MemoryStore
+from rote.services.runs.livelog import LOG, Item, pack_segment
+from rote.services.store import packs
+from rote.services.store.transactions import Transactions, Write
+from rote.services.upkeep.check import StoreCheck
+from rote.services.upkeep.stats import StoreStats
 from rote.testing.clock import StillClock
-from rote.transactions import Transactions, Write
+from rote.words.encoding import with_check
+from rote.words.ids import Digest
+from rote.words.record import DataRoot, Root
+from rote.words.snapshot import RAW, ZSTD, NodeRef, SnapshotRecord, SnapshotRef
 
 HALF = b"half of a file, "
 

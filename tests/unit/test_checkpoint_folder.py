@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from rote.completeness import MARK, Looks, Stat, is_renamed, marked, read
+from rote.adapters.worktree.checkpoints import CheckpointFolder
+from rote.adapters.worktree.workspace import Workspace
 from rote.errors import BadPath, Changed, RoteError
-from rote.worktree.checkpoints import CheckpointFolder
-from rote.worktree.workspace import Workspace
+from rote.laws.pipeline.completeness import MARK, Looks, Stat, is_renamed, marked, read
 
 
 @pytest.fixture

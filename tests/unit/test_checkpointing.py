@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from runbench import Bench, outcomes, stage
 
-from rote.attempt import Task
-from rote.checkpoints import checkpoints_key
 from rote.errors import StoreUnavailable
-from rote.roots import Roots
-from rote.stagekey import Inputs
+from rote.laws.pipeline.stagekey import Inputs
+from rote.services.runs.attempt import Task
+from rote.services.runs.checkpoints import checkpoints_key
+from rote.services.store.roots import Roots
 from rote.testing.faults import CountingStore
-from rote.unfinished import Checkpoints
+from rote.words.unfinished import Checkpoints
 
 TRAINER = Path(__file__).parent / "trainer.py"
 

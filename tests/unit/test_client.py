@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from modelbench import CHANNEL, Bench, noise, tree
 
+from rote.adapters.stores.folder import FolderStore
 from rote.client import Model
 from rote.errors import BadName, Corrupt, Missing, StoreFull, StoreUnavailable
-from rote.stores.folder import FolderStore
 from rote.testing.faults import Fault, FaultyStore
 
 LARGE = noise(6 << 20)

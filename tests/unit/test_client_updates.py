@@ -15,17 +15,17 @@ import pytest
 from modelbench import CHANNEL, noise, tree
 from targetbench import Published
 
-from rote import polling
-from rote.channel import Signature
-from rote.channels import decoded
+from rote.adapters.signing.keyring import KeyRing
+from rote.adapters.stores.folder import FolderStore
 from rote.client import Model
-from rote.encoding import signed_part, with_check
 from rote.errors import Corrupt, Missing, RoteError, Stale, StoreUnavailable, Unfit, Untrusted, UsageError
-from rote.publication import MANIFEST
-from rote.signing.keyring import KeyRing
-from rote.stores.folder import FolderStore
+from rote.laws.publishing import polling
+from rote.laws.publishing.trust import key_id, public_key
+from rote.services.models.channels import decoded
 from rote.testing.faults import Fault, FaultyStore
-from rote.trust import key_id, public_key
+from rote.words.channel import Signature
+from rote.words.encoding import signed_part, with_check
+from rote.words.publication import MANIFEST
 
 NET = noise(6 << 20)
 ONE = {"m": {"net": NET, "labels": b"one", "kept": b"kept"}}
@@ -240,7 +240,7 @@ class TestHostileTargets:
             follow().path()
 
     def test_a_version_too_large_for_the_disk_is_refused_before_it_is_read(self, bench, follow, monkeypatch):
-        monkeypatch.setattr("rote.landing.disk.free", lambda path: 5_000_000)
+        monkeypatch.setattr("rote.adapters.landing.disk.free", lambda path: 5_000_000)
         bench.target.reset()
         with pytest.raises(RoteError, match="are to be written, and 5,000,000 are free"):
             follow().path()
@@ -866,8 +866,8 @@ class TestShared:
         def refuse(*_, **__):
             raise PermissionError(30, "Read-only file system")
 
-        monkeypatch.setattr("rote.landing.cache.os.open", refuse)
-        monkeypatch.setattr("rote.landing.cache.os.makedirs", refuse)
+        monkeypatch.setattr("rote.adapters.landing.cache.os.open", refuse)
+        monkeypatch.setattr("rote.adapters.landing.cache.os.makedirs", refuse)
         model = follow()
         assert not model.refresh()
         assert model.problem is None

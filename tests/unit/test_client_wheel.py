@@ -13,7 +13,7 @@ import pytest
 from modelbench import noise
 from targetbench import Published
 
-from rote.stores.folder import FolderStore
+from rote.adapters.stores.folder import FolderStore
 
 ROOT = Path(__file__).parents[2]
 NEEDED = ("blake3", "msgspec")
@@ -101,7 +101,7 @@ def test_it_is_small(installed):
     assert own < 800_000
     assert wheel.stat().st_size < 300_000
     names = {p.relative_to(place / "own").as_posix() for p in (place / "own").rglob("*.py")}
-    assert "rote/runner.py" not in names
+    assert "rote/services/runs/runner.py" not in names
     assert "rote/cli/__init__.py" not in names
     text = (next((place / "own").glob("*.dist-info")) / "METADATA").read_text()
     assert sorted(

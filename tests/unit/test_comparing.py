@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from rote.comparing import compare
 from rote.errors import UsageError
-from rote.ids import Digest, RunId, SnapshotId, TxnId
-from rote.run import Commit, Host, Run, StageOutcome
-from rote.snapshot import SnapshotRef
+from rote.services.runs.comparing import compare
+from rote.words.ids import Digest, RunId, SnapshotId, TxnId
+from rote.words.run import Commit, Host, Run, StageOutcome
+from rote.words.snapshot import SnapshotRef
 
 
 def ref(letter: str) -> SnapshotRef:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rote import completeness
-from rote.completeness import Looks, Mark, Stat, is_temporary, marked
 from rote.errors import RoteError
+from rote.laws.pipeline import completeness
+from rote.laws.pipeline.completeness import Looks, Mark, Stat, is_temporary, marked
 
 
 def written(at: int = 1_000, size: int = 5, inode: int = 7) -> Stat:

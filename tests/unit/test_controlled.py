@@ -8,21 +8,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rote.alive import Stop
-from rote.control import Control
-from rote.following import Following, Silent
-from rote.halting import Halt, Halting, lead
-from rote.ids import RunId
-from rote.livelog import ask_key, now_key
-from rote.pacing import BUCKET, FOLDER, patience
-from rote.recording import Recorder
-from rote.resuming import apart
-from rote.run import PAUSED, STOPPED
-from rote.runs import Runs
+from rote.laws.pipeline.pacing import BUCKET, FOLDER, patience
+from rote.laws.pipeline.resuming import apart
+from rote.services.runs.control import Control
+from rote.services.runs.following import Following, Silent
+from rote.services.runs.halting import Halt, Halting, lead
+from rote.services.runs.livelog import ask_key, now_key
+from rote.services.runs.recording import Recorder
+from rote.services.runs.runs import Runs
+from rote.services.runs.underway import Underway
+from rote.services.runs.vigil import Vigil
 from rote.testing.clock import StillClock
 from rote.testing.faults import CountingStore
-from rote.underway import Underway
-from rote.vigil import Vigil
+from rote.words.alive import Stop
+from rote.words.ids import RunId
+from rote.words.run import PAUSED, STOPPED
 from run_worlds import World
 
 

@@ -7,22 +7,22 @@ import pytest
 from copybench import BIG, FIRST, SECOND, Store, content, copy, counted, filled, key_of, memory, same_roots
 from modelbench import CHANNEL, noise
 
-from rote import founding
-from rote.channel import Channel
-from rote.check import StoreCheck
-from rote.copying import Copying
-from rote.encoding import with_check
+from rote.adapters.stores.memory import MemoryStore
 from rote.errors import BadName, Missing, UsageError
-from rote.mirroring import Selection, select
-from rote.registry import Registry
-from rote.roots import Roots
-from rote.run import Run
-from rote.runs import Runs
-from rote.snapshots import Snapshots
-from rote.stores.memory import MemoryStore
+from rote.laws.store.mirroring import Selection, select
+from rote.services.data.snapshots import Snapshots
+from rote.services.models.registry import Registry
+from rote.services.runs.runs import Runs
+from rote.services.store import founding
+from rote.services.store.roots import Roots
+from rote.services.store.transactions import Transactions
+from rote.services.upkeep.check import StoreCheck
+from rote.services.upkeep.copying import Copying
 from rote.testing.clock import StillClock
 from rote.testing.faults import CountingStore
-from rote.transactions import Transactions
+from rote.words.channel import Channel
+from rote.words.encoding import with_check
+from rote.words.run import Run
 
 RUN = "20261121-110000-aaaaaa"
 RECORD = f"runs/{RUN}/record"
@@ -91,7 +91,7 @@ class TestEverything:
         assert same_roots(here.store, there) == 150
 
     def test_of_threads_that_send_many_packs(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("rote.carrying.PACK", 100_000)
+        monkeypatch.setattr("rote.services.upkeep.carrying.PACK", 100_000)
         here, there = Store(), memory()
         ref = here.data("d", {f"f{n}": noise(150_000, n) for n in range(10)})
         copied = copy(here.store, there)

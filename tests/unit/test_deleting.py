@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from modelbench import Bench, model
 
-from rote.check import StoreCheck
-from rote.deleting import Deleting
+from rote.adapters.stores.memory import MemoryStore
 from rote.errors import Missing, Refused, RoteError, UsageError
-from rote.gc import Garbage
-from rote.registry import Registry
-from rote.retention import Rules
-from rote.roots import Roots
-from rote.stores.memory import MemoryStore
+from rote.laws.store.retention import Rules
+from rote.services.models.registry import Registry
+from rote.services.store.roots import Roots
+from rote.services.upkeep.check import StoreCheck
+from rote.services.upkeep.deleting import Deleting
+from rote.services.upkeep.gc import Garbage
 from rote.testing.clock import StillClock
 from rote.testing.faults import Crashed, Fault, FaultyStore, at
 

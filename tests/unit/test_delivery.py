@@ -7,11 +7,11 @@ import os
 import pytest
 from modelbench import Bench, noise, tree
 
-from rote.delivery import Delivery
+from rote.adapters.landing.folder import MANIFEST, Folder
 from rote.errors import Corrupt, Missing, Unsaved
-from rote.landing.folder import MANIFEST, Folder
-from rote.registry import Registry
-from rote.snapshots import Snapshots
+from rote.services.data.snapshots import Snapshots
+from rote.services.models.delivery import Delivery
+from rote.services.models.registry import Registry
 from rote.testing.faults import Fault, FaultyStore
 
 LARGE = noise(3 << 20)

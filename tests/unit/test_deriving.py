@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from rote.deriving import Ingredients, changes, part, reasons
+from rote.laws.models.deriving import Ingredients, changes, part, reasons
 
 A, B = "a" * 64, "b" * 64
 ONE = Ingredients(

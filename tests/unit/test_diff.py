@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rote import diff
+from rote.laws.data import diff
 from rote.ports import Columns
 
 Files = dict[str, tuple[int, bool, bytes]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rote.evaluation import between, in_version
-from rote.pipeline import Out, Stage
+from rote.laws.gates.evaluation import between, in_version
+from rote.words.pipeline import Out, Stage
 
 
 def stage(name, deps, outs, metrics=()):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rote import expectations as law
 from rote.errors import ConfigError
-from rote.pipeline import At, Expect, Table
+from rote.laws.gates import expectations as law
+from rote.words.pipeline import At, Expect, Table
 
 AT = At("rote.yaml", 7, "stages.sound.expect[0]")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from rote.adapters.forges import address, blocks, naming, tokens
+from rote.adapters.forges.packages import package_of
 from rote.errors import BadName, UsageError
-from rote.forges import address, blocks, naming, tokens
-from rote.forges.packages import package_of
-from rote.releasetags import any_tag, is_channel
+from rote.laws.publishing.releasetags import any_tag, is_channel
 
 
 @pytest.mark.parametrize(

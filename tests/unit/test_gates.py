@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from rote.errors import ConfigError
-from rote.gateneeds import needs
-from rote.gates import Baseline, evaluate, parse
-from rote.pipeline import At, Gate, PredictionsFile
-from rote.predictions import decode
-from rote.releasenotes import verdict_figures
+from rote.laws.gates.gateneeds import needs
+from rote.laws.gates.gates import Baseline, evaluate, parse
+from rote.laws.gates.predictions import decode
+from rote.laws.publishing.releasenotes import verdict_figures
+from rote.words.pipeline import At, Gate, PredictionsFile
 
 AT = At("rote.yaml", 12, "gates[0]")
 PROD = {"prod": Baseline("digits@1.0.0", {"m.json": {"accuracy": 0.91, "loss": 2.0}})}

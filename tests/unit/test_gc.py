@@ -8,24 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from rote.encoding import with_check
+from rote.adapters.stores.memory import MemoryStore
+from rote.adapters.worktree import Workspace
 from rote.errors import Corrupt, Locked, Missing, Refused
-from rote.gc import Garbage, GcReport
-from rote.ids import SnapshotId, TxnId, digest
-from rote.ingest import SnapshotWriter
+from rote.laws.store.retention import Rules
 from rote.ports import ObjectStore
-from rote.record import DataRoot, Root, StoreInfo
-from rote.registry import Registry
-from rote.retention import Rules
-from rote.roots import Roots
-from rote.snapshot import SnapshotRef
-from rote.snapshots import Snapshots
-from rote.stores.memory import MemoryStore
+from rote.services.data.ingest import SnapshotWriter
+from rote.services.data.snapshots import Snapshots
+from rote.services.models.registry import Registry
+from rote.services.store.roots import Roots
+from rote.services.store.transactions import Transactions
+from rote.services.upkeep.gc import Garbage, GcReport
 from rote.testing.clock import StillClock
 from rote.testing.faults import Crashed, Fault, FaultyStore, at
-from rote.transactions import Transactions
-from rote.version import Version
-from rote.worktree import Workspace
+from rote.words.encoding import with_check
+from rote.words.ids import SnapshotId, TxnId, digest
+from rote.words.record import DataRoot, Root, StoreInfo
+from rote.words.snapshot import SnapshotRef
+from rote.words.version import Version
 
 INFO = StoreInfo(id="0" * 32, chunk_min=65536, chunk_avg=262144, chunk_max=1048576)
 ALL = Rules(grace=0.0, repository="here")

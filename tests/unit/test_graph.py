@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rote import graph
 from rote.errors import ConfigError
-from rote.graph import GraphError
-from rote.pipeline import At, Out, Param, Stage
+from rote.laws.pipeline import graph
+from rote.laws.pipeline.graph import GraphError
+from rote.words.pipeline import At, Out, Param, Stage
 
 
 def stages(*written: str) -> dict[str, Stage]:

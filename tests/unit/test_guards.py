@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rote import graph
 from rote.errors import ConfigError
-from rote.pipeline import At, Check, Out, Param, Stage, Table
+from rote.laws.pipeline import graph
+from rote.words.pipeline import At, Check, Out, Param, Stage, Table
 
 
 def stages(*written: str) -> dict[str, Stage]:

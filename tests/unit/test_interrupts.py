@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 
-from rote.interrupts import Interrupts, Mailbox
+from rote.services.runs.interrupts import Interrupts, Mailbox
 
 
 def test_letters_arrive_in_order_from_any_thread() -> None:

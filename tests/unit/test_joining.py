@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from runbench import Bench, outcomes
 
-from rote import conditional
-from rote.clock import SystemClock
-from rote.encoding import with_check, without_check
-from rote.ids import RunId
-from rote.joining import lease_key
-from rote.run import Run
-from rote.runrecord import RunOutcome
-from rote.runs import Runs
+from rote.adapters.clock import SystemClock
+from rote.services.runs.joining import lease_key
+from rote.services.runs.runrecord import RunOutcome
+from rote.services.runs.runs import Runs
+from rote.services.store import conditional
 from rote.testing.faults import CountingStore
-from rote.unfinished import FREE, HELD, Lease
+from rote.words.encoding import with_check, without_check
+from rote.words.ids import RunId
+from rote.words.run import Run
+from rote.words.unfinished import FREE, HELD, Lease
 
 STAGE = "  slow: {cmd: 'echo begun; echo up > $UP; read go < $GO; test \"$go\" = on && echo made > o', outs: [o]}\n"
 
@@ -189,7 +189,7 @@ def plant(pair: Pair, run: str, state: str) -> None:
 
 
 def _pipeline(bench: Bench) -> Any:
-    from rote import config
+    from rote.wiring import config
 
     return config.load(str(bench.root)).stages
 

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from modelbench import Bench, model
 
-from rote.gates import parse
-from rote.judging import Evaluated, Judging, Timed
-from rote.pipeline import At, PredictionsFile
-from rote.releasing import GateRefused, Releasing
+from rote.laws.gates.gates import parse
+from rote.services.releases.judging import Evaluated, Judging, Timed
+from rote.services.releases.releasing import GateRefused, Releasing
+from rote.words.pipeline import At, PredictionsFile
 
 AT = At("rote.yaml", 30, "models.digits")
 

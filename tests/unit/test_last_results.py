@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rote.ids import RunId
-from rote.results import Last, LastResults
-from rote.stagekey import Inputs
+from rote.laws.pipeline.stagekey import Inputs
+from rote.services.runs.results import Last, LastResults
+from rote.words.ids import RunId
 
 INPUTS = Inputs(cmd=("x",))
 RUN = RunId("20261121-104434-1f09ab")

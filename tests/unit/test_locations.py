@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from rote.adapters.stores import address, locations
+from rote.adapters.stores.cloud import profiles
 from rote.errors import StoreUnavailable, UsageError
-from rote.stores import address, locations
-from rote.stores.cloud import profiles
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rote.clock import SystemClock
-from rote.machine import by, host, packages
+from rote.adapters.clock import SystemClock
+from rote.adapters.machine import by, host, packages
 
 
 def test_this_machine() -> None:

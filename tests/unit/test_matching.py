@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from rote.encoding import tagged
-from rote.founding import found as found_store
-from rote.ids import RunId, StageKey
-from rote.matching import Matching
-from rote.result import Found, Listed, Result
-from rote.results import Results
+from rote.adapters.worktree.files import Files
+from rote.services.runs.matching import Matching
+from rote.services.runs.results import Results
+from rote.services.store.founding import found as found_store
 from rote.testing.faults import CountingStore
-from rote.worktree.files import Files
+from rote.words.encoding import tagged
+from rote.words.ids import RunId, StageKey
+from rote.words.result import Found, Listed, Result
 from run_worlds import World
 from scenes import founded, lay, opened
 

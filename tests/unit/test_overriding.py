@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from rote import overriding
-from rote.config import overrides
 from rote.errors import ConfigError, UsageError
+from rote.laws.pipeline import overriding
+from rote.wiring.config import overrides
 
 VALUES: dict[str, Any] = {
     "conf/data.json": {"size": 8, "seed": 1},

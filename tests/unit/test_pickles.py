@@ -9,7 +9,7 @@ from collections import OrderedDict
 
 import pytest
 
-from rote.pickles import HEAD, why_pickle
+from rote.laws.models.pickles import HEAD, why_pickle
 
 
 def zipped(*names):

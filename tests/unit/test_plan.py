@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rote.ids import RunId
-from rote.plan import ABSENT, Change, Plan, blocked, changes, decide, waits
-from rote.result import Result
-from rote.stagekey import Inputs
+from rote.laws.pipeline.plan import ABSENT, Change, Plan, blocked, changes, decide, waits
+from rote.laws.pipeline.stagekey import Inputs
+from rote.words.ids import RunId
+from rote.words.result import Result
 
 OLD = Inputs(cmd=("x",), deps={"d": "0" * 64}, params={"p": {"a": 1}}, outs={"o": "out"})
 RUN = RunId("20261121-104434-1f09ab")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rote.pipeline import PredictionsFile
-from rote.predictions import Unusable, decode, pair, plain
+from rote.laws.gates.predictions import Unusable, decode, pair, plain
+from rote.words.pipeline import PredictionsFile
 
 CSV, LINES = PredictionsFile(path="p.csv"), PredictionsFile(path="p.jsonl")
 

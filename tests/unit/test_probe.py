@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from rote.adapters.stores.folder import FolderStore
+from rote.adapters.stores.memory import MemoryStore
 from rote.errors import Conflict, NotFound, StoreUnavailable
 from rote.ports import Found
-from rote.probe import ROUNDS, Probed, Probes, probe
-from rote.stores.folder import FolderStore
-from rote.stores.memory import MemoryStore
+from rote.services.store.probe import ROUNDS, Probed, Probes, probe
 from rote.testing.clock import StillClock
 from rote.testing.faults import Fault, FaultyStore, on
 

@@ -7,12 +7,12 @@ import pytest
 from modelbench import Bench
 
 from rote.errors import Missing
-from rote.pointer import Pointer
-from rote.provenance import Provenance
-from rote.result import Found, Result
-from rote.run import Commit, Host, Run, StageOutcome
-from rote.stagekey import Inputs
-from rote.version import DataUsed, Version
+from rote.laws.pipeline.stagekey import Inputs
+from rote.services.releases.provenance import Provenance
+from rote.words.pointer import Pointer
+from rote.words.result import Found, Result
+from rote.words.run import Commit, Host, Run, StageOutcome
+from rote.words.version import DataUsed, Version
 
 HOST = Host(name="lab", system="Linux", machine="x86_64", cpus=4, python="3.12.1", packages={"numpy": "2.1"})
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from rote import crossread
+from rote.adapters.stores import locations
+from rote.adapters.stores.cloud import corsrules
+from rote.adapters.stores.cloud.policy import BucketPolicy
 from rote.errors import Corrupt, UsageError
-from rote.publicread import bucket_policy, merged, steps
-from rote.stores import locations
-from rote.stores.cloud import corsrules
-from rote.stores.cloud.policy import BucketPolicy
-from rote.targetnames import TargetName, parsed
+from rote.laws.publishing import crossread
+from rote.laws.publishing.publicread import bucket_policy, merged, steps
+from rote.laws.publishing.targetnames import TargetName, parsed
 
 MINE = {"Sid": "Mine", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::b/x/*"}
 

@@ -9,11 +9,9 @@ import msgspec
 import pytest
 from modelbench import Bench, noise
 
-from rote import manifests
-from rote.channel import Channel
-from rote.channels import decoded
-from rote.delivering import Delivering
-from rote.encoding import digest_of
+from rote.adapters.stores.memory import MemoryStore
+from rote.adapters.targets.bucket import BucketHost
+from rote.adapters.targets.memory import MemoryHost
 from rote.errors import (
     Changed,
     Conflict,
@@ -25,19 +23,21 @@ from rote.errors import (
     StoreUnavailable,
     TooNew,
 )
-from rote.hosting import Sending
-from rote.ids import SnapshotId
-from rote.publication import MANIFEST, PublishedManifest, PublishedOrigin
-from rote.publishing import THREADS, Content, Publishing, Stored, content_of
-from rote.shipping import IN_MEMORY
-from rote.snapshots import Snapshots
-from rote.stores.memory import MemoryStore
-from rote.targets.bucket import BucketHost
-from rote.targets.memory import MemoryHost
+from rote.laws.publishing import manifests
+from rote.ports.hosting import Sending
+from rote.services.data.snapshots import Snapshots
+from rote.services.models.channels import decoded
+from rote.services.publishing.delivering import Delivering
+from rote.services.publishing.publishing import THREADS, Content, Publishing, Stored, content_of
+from rote.services.publishing.shipping import IN_MEMORY
 from rote.testing.faults import CountingStore, Crashed, Fault, FaultyStore, at, on
 from rote.testing.host_contract.parts import found, sending, whole
-from rote.verdict import GateVerdict
-from rote.version import DataUsed, VersionFile
+from rote.words.channel import Channel
+from rote.words.encoding import digest_of
+from rote.words.ids import SnapshotId
+from rote.words.publication import MANIFEST, PublishedManifest, PublishedOrigin
+from rote.words.verdict import GateVerdict
+from rote.words.version import DataUsed, VersionFile
 
 ONE = {"net": noise(300_000), "sub": {"a": b"a", "with space": b"b", "empty": b""}}
 FLAT = {"net": ONE["net"], "sub/a": b"a", "sub/empty": b"", "sub/with space": b"b"}

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from rote import conditional
-from rote.alive import Ask, Stop
-from rote.encoding import with_check
+from rote.adapters.stores.memory import MemoryStore
 from rote.errors import StoreUnavailable
-from rote.ids import RunId
-from rote.livelog import Now, ask_key, now_key, segment_key, unpack_now, unpack_segment
-from rote.pacing import BUCKET, FOLDER, Pace
-from rote.pulse import SEALED, Far, Pulse
-from rote.spool import Spool
-from rote.stores.memory import MemoryStore
+from rote.laws.pipeline.pacing import BUCKET, FOLDER, Pace
+from rote.services.runs.livelog import Now, ask_key, now_key, segment_key, unpack_now, unpack_segment
+from rote.services.runs.pulse import SEALED, Far, Pulse
+from rote.services.runs.spool import Spool
+from rote.services.store import conditional
 from rote.testing.clock import StillClock
 from rote.testing.faults import WRITES, CountingStore
+from rote.words.alive import Ask, Stop
+from rote.words.encoding import with_check
+from rote.words.ids import RunId
 
 RUN = RunId("20261121-110000-abc123")
 HOUR = 3600.0

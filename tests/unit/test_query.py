@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rote.errors import UsageError
-from rote.query import (
+from rote.laws.pipeline.query import (
     DEEPEST,
     LONGEST,
     Both,

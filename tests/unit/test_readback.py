@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from rote.ids import TxnId
-from rote.readback import Verdict, in_force, judge, over, settled, tombstone
-from rote.record import ABORTED, COMMITTED, LIVE, OPEN, PENDING, TOMBSTONE, Root
+from rote.laws.store.readback import Verdict, in_force, judge, over, settled, tombstone
+from rote.words.ids import TxnId
+from rote.words.record import ABORTED, COMMITTED, LIVE, OPEN, PENDING, TOMBSTONE, Root
 
 T1, T2 = TxnId("20261121T110000-0000000000000001"), TxnId("20261121T110000-0000000000000002")
 OLD = Root(state=LIVE, txn=T1, body={"n": 1})

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rote.redaction import MASK, redact, redact_values, says_secret, secret_values, secrets_in
+from rote.laws.pipeline.redaction import MASK, redact, redact_values, says_secret, secret_values, secrets_in
 
 
 @pytest.mark.parametrize(

@@ -6,20 +6,20 @@ import threading
 
 import pytest
 
-from rote.channel import Channel
-from rote.channels import MAX_BYTES, Channels, key
-from rote.encoding import tagged, with_check
+from rote.adapters.stores.memory import MemoryStore
 from rote.errors import BadName, Corrupt, Missing, Refused, TooNew, Unknown, UsageError
-from rote.ids import SnapshotId
-from rote.registry import Registry, version_key
-from rote.roots import Roots
-from rote.snapshot import SnapshotRecord
-from rote.stores.memory import MemoryStore
+from rote.laws.models.versions import parse
+from rote.services.models.channels import MAX_BYTES, Channels, key
+from rote.services.models.registry import Registry, version_key
+from rote.services.store.roots import Roots
+from rote.services.store.transactions import Transactions
 from rote.testing.clock import StillClock
 from rote.testing.faults import CountingStore
-from rote.transactions import Transactions
-from rote.version import Version
-from rote.versions import parse
+from rote.words.channel import Channel
+from rote.words.encoding import tagged, with_check
+from rote.words.ids import SnapshotId
+from rote.words.snapshot import SnapshotRecord
+from rote.words.version import Version
 
 BY = "ada@lab"
 

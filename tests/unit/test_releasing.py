@@ -10,9 +10,9 @@ import pytest
 from modelbench import Bench, model, noise
 
 from rote.errors import BadName, ConfigError, Refused, UsageError
-from rote.pipeline import At, Gate
-from rote.releasing import GateRefused
-from rote.run import Commit
+from rote.services.releases.releasing import GateRefused
+from rote.words.pipeline import At, Gate
+from rote.words.run import Commit
 
 OUTS = {"build/model.onnx": noise(300_000), "metrics.json": b'{"accuracy": 0.95}'}
 

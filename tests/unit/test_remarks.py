@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from rote.copying import Copying
-from rote.encoding import with_check
+from rote.adapters.stores.memory import MemoryStore
 from rote.errors import BadName, Corrupt, RoteError, TooNew, UsageError
-from rote.founding import found
-from rote.mirroring import select
-from rote.remarking import Remarking, remarks_key
-from rote.remarks import DELETE, DEPRECATE, NOTE, RESTORE, TAG, Remark, Remarks, ordered, told
-from rote.stores.memory import MemoryStore
+from rote.laws.models.remarks import DELETE, DEPRECATE, NOTE, RESTORE, TAG, Remark, Remarks, ordered, told
+from rote.laws.store.mirroring import select
+from rote.services.models.remarking import Remarking, remarks_key
+from rote.services.store.founding import found
+from rote.services.upkeep.copying import Copying
 from rote.testing.clock import StillClock
 from rote.testing.faults import Crashed, Fault, FaultyStore, at
+from rote.words.encoding import with_check
 
 KEY = remarks_key("digits", "1.0.0")
 

@@ -8,18 +8,18 @@ import pytest
 from copybench import FIRST, SECOND, SMALL, Store, content, copy, filled, memory
 from modelbench import CHANNEL, Files, noise
 
-from rote import founding
-from rote.check import CheckReport, Sample, StoreCheck
-from rote.encoding import with_check
-from rote.record import Root
-from rote.repairing import Repairing
-from rote.rooted import is_root
-from rote.roots import Roots
-from rote.snapshot import SnapshotRef
-from rote.stores.memory import MemoryStore
+from rote.adapters.stores.memory import MemoryStore
+from rote.laws.store.rooted import is_root
+from rote.services.store import founding
+from rote.services.store.roots import Roots
+from rote.services.store.transactions import Transactions
+from rote.services.upkeep.check import CheckReport, Sample, StoreCheck
+from rote.services.upkeep.repairing import Repairing
 from rote.testing.clock import StillClock
 from rote.testing.faults import Crashed, Fault, FaultyStore, at
-from rote.transactions import Transactions
+from rote.words.encoding import with_check
+from rote.words.record import Root
+from rote.words.snapshot import SnapshotRef
 
 
 def check(store: MemoryStore, deep: bool = True) -> CheckReport:

@@ -11,11 +11,11 @@ import pytest
 from chains import FILES, commit, copied, git, laid, project, released
 
 import rote
-from rote import repoaddress
 from rote.cli import run as cli
 from rote.errors import BadPath, Missing, RoteError, SourceUnavailable, Unsaved, UsageError
-from rote.project import Project
-from rote.repoaddress import RepoAddress, SourceAddress
+from rote.wiring import repoaddress
+from rote.wiring.project import Project
+from rote.wiring.repoaddress import RepoAddress, SourceAddress
 from scenes import lay
 
 
@@ -410,9 +410,9 @@ def test_many_small_files_take_few_requests(repo, app, tmp_path):
     project(repo, 20).add(str(repo / "data"))
     commit(repo)
     from rote.ports import Silence
-    from rote.repositories import Repository
-    from rote.reposource import RepositorySource
     from rote.testing.faults import CountingStore
+    from rote.wiring.repositories import Repository
+    from rote.wiring.reposource import RepositorySource
 
     source = RepositorySource(SourceAddress(repoaddress.of_folder(str(repo)), "data/many"), Silence())
     _, items = source.look(None)

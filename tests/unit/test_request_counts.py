@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from rote.adapters.stores.folder import FolderStore
 from rote.client import Model
 from rote.ports import ObjectStore
-from rote.project import Project
-from rote.stores.folder import FolderStore
 from rote.testing.faults import WRITES, CountingStore
+from rote.wiring.project import Project
 from scenes import founded, lay, opened
 
 THREE = """\

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rote.ids import SnapshotId, TxnId
-from rote.retention import GRACE, Rules, Standing, decide, is_old, moment
+from rote.laws.store.retention import GRACE, Rules, Standing, decide, is_old, moment
+from rote.words.ids import SnapshotId, TxnId
 
 NOW = datetime(2026, 11, 21, 11, tzinfo=UTC).timestamp()
 OLD = TxnId("20260101T000000-0000000000000000")

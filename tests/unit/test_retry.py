@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from rote import conditional
+from rote.adapters.stores.memory import MemoryStore
+from rote.adapters.stores.retry import QUIET, Patience, RetryBudget, RetryingStore
 from rote.errors import Conflict, NotFound, StoreFull, StoreUnavailable, Unknown
-from rote.stores.memory import MemoryStore
-from rote.stores.retry import QUIET, Patience, RetryBudget, RetryingStore
+from rote.services.store import conditional
 from rote.testing import faults
 from rote.testing.clock import StillClock
 from rote.testing.faults import CountingStore, Fault, FaultyStore

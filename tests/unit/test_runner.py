@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from runbench import Bench, outcomes, stage
 
-from rote.founding import found
-from rote.stores.folder import FolderStore
+from rote.adapters.stores.folder import FolderStore
+from rote.services.store.founding import found
 from rote.testing.clock import StillClock
 from rote.testing.faults import CountingStore
 

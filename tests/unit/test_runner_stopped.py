@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from runbench import Bench
 
-from rote.founding import found
-from rote.stores.folder import FolderStore
+from rote.adapters.stores.folder import FolderStore
+from rote.services.store.founding import found
 from rote.testing.clock import StillClock
 
 LONG = 60
@@ -27,7 +27,7 @@ import threading
 from pathlib import Path
 from runbench import Bench, outcomes
 from rote.errors import Stopped
-from rote.stores.folder import FolderStore
+from rote.adapters.stores.folder import FolderStore
 bench = Bench(Path(sys.argv[1]), FolderStore(sys.argv[2]), seed=7)
 def say(line):
     print(line, flush=True)

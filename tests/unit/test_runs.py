@@ -7,15 +7,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rote.encoding import with_check
+from rote.adapters.stores.memory import MemoryStore
 from rote.errors import BadName, Conflict, Corrupt, Missing, RoteError, StoreUnavailable, UsageError
-from rote.ids import Digest, SnapshotId
-from rote.livelog import LOG, MAGIC, Item, pack_segment, unpack_segment
-from rote.record import LIVE, Root
-from rote.recording import needs_of
-from rote.run import Commit, Run, StageOutcome
-from rote.snapshot import SnapshotRecord, SnapshotRef
-from rote.stores.memory import MemoryStore
+from rote.services.runs.livelog import LOG, MAGIC, Item, pack_segment, unpack_segment
+from rote.services.runs.recording import needs_of
+from rote.words.encoding import with_check
+from rote.words.ids import Digest, SnapshotId
+from rote.words.record import LIVE, Root
+from rote.words.run import Commit, Run, StageOutcome
+from rote.words.snapshot import SnapshotRecord, SnapshotRef
 from run_worlds import World, plant
 
 
@@ -166,9 +166,9 @@ def test_a_store_that_is_away_loses_no_line(tmp_path: Path) -> None:
 
 
 def _on(world: World, store: MemoryStore, folder: Path) -> World:
-    from rote.roots import Roots  # this test alone exchanges the store
-    from rote.runs import Runs
-    from rote.transactions import Transactions
+    from rote.services.runs.runs import Runs
+    from rote.services.store.roots import Roots  # this test alone exchanges the store
+    from rote.services.store.transactions import Transactions
 
     world.store = store
     world.transactions = Transactions(store, world.clock, "ada@mill")

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from rote.bounding import Room, beyond, kinds
-from rote.pipeline import Resources, Stage
-from rote.scheduling import Schedule, Turn
+from rote.laws.pipeline.bounding import Room, beyond, kinds
+from rote.laws.pipeline.scheduling import Schedule, Turn
+from rote.words.pipeline import Resources, Stage
 
 ONE = Resources(cpus=1)
 GPU = Resources(gpus=1)

@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from rote.gatetext import parse
-from rote.pipeline import At, PredictionsFile
-from rote.predictions import Predictions, Unusable
-from rote.scoring import compared
+from rote.laws.gates.gatetext import parse
+from rote.laws.gates.predictions import Predictions, Unusable
+from rote.laws.gates.scoring import compared
+from rote.words.pipeline import At, PredictionsFile
 
 AT = At("rote.yaml", 1)
 NAMES = PredictionsFile(path="p.csv")

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
+from rote.adapters.stores import address, locations
+from rote.adapters.stores.shares.drive import DriveFiles, configuration
 from rote.errors import MissingExtra, NotFound, StoreFull, StoreUnavailable, Unknown, UsageError
-from rote.stores import address, locations
-from rote.stores.shares.drive import DriveFiles, configuration
 from servers.canned import canned
 
 REFRESH = {

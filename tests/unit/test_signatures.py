@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from rote.signatures import MAX_BYTES, changes, signature, told_of
+from rote.laws.models.signatures import MAX_BYTES, changes, signature, told_of
 
 FLOAT, INT64 = 1, 7
 

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from rote import significance
-from rote.significance import Kinds, Means, draw, lower_bound, mcnemar, mcnemar_margin
+from rote.laws.gates import significance
+from rote.laws.gates.significance import Kinds, Means, draw, lower_bound, mcnemar, mcnemar_margin
 
 
 @pytest.mark.parametrize(

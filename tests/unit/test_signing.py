@@ -10,15 +10,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from modelbench import CHANNEL, Bench
 
-from rote import ed25519, trust
-from rote.channel import Channel
-from rote.channels import Channels, decoded
-from rote.encoding import canonical, signed_part, with_check
+from rote.adapters.signing.keyring import VARIABLE, KeyRing
 from rote.errors import BadName, Corrupt, Missing, Refused, Untrusted
-from rote.pipeline import Model
-from rote.registry import Registry
-from rote.sealing import Sealing
-from rote.signing.keyring import VARIABLE, KeyRing
+from rote.laws.publishing import ed25519, trust
+from rote.services.models.channels import Channels, decoded
+from rote.services.models.registry import Registry
+from rote.services.models.sealing import Sealing
+from rote.words.channel import Channel
+from rote.words.encoding import canonical, signed_part, with_check
+from rote.words.pipeline import Model
 
 ONE, TWO = {"m": b"one"}, {"m": b"two"}
 # RFC 8032, section 7.1: secret, public, message, signature.

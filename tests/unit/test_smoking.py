@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rote.encoding import canonical
-from rote.pipeline import Stage
-from rote.run import Request, Run, StageOutcome
-from rote.smoking import chosen, records
-from rote.stagekey import Inputs, inputs
+from rote.laws.pipeline.smoking import chosen, records
+from rote.laws.pipeline.stagekey import Inputs, inputs
+from rote.words.encoding import canonical
+from rote.words.pipeline import Stage
+from rote.words.run import Request, Run, StageOutcome
 
 NAMES = st.lists(st.from_regex(r"[a-c]/[a-z]{1,3}", fullmatch=True), unique=True, max_size=40)
 

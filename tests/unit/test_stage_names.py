@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rote.errors import BadName
-from rote.ids import stage_file, stage_name, stage_of_file
+from rote.words.ids import stage_file, stage_name, stage_of_file
 
 GOOD = [
     "train",

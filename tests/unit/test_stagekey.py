@@ -9,9 +9,9 @@ import math
 import pytest
 from blake3 import blake3
 
-from rote.ids import SnapshotId
-from rote.pipeline import Out, Param, Stage
-from rote.stagekey import chosen, env_digest, inputs, plain
+from rote.laws.pipeline.stagekey import chosen, env_digest, inputs, plain
+from rote.words.ids import SnapshotId
+from rote.words.pipeline import Out, Param, Stage
 
 STAGE = Stage(
     name="train",

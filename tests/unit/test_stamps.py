@@ -18,10 +18,10 @@ from safetensors import safe_open
 from safetensors.numpy import load, save
 
 from rote.errors import Refused
-from rote.ids import Digest
-from rote.pipeline import At, Gate
-from rote.stamping import edits, read
-from rote.stamps import Edit, Stamp, Unsound, edited, grown
+from rote.laws.models.stamps import Edit, Stamp, Unsound, edited, grown
+from rote.services.data.stamping import edits, read
+from rote.words.ids import Digest
+from rote.words.pipeline import At, Gate
 
 
 def tensors(seed=0, size=300):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rote.stretches import BATCH, GAP, Piece, batches, requests
+from rote.laws.publishing.stretches import BATCH, GAP, Piece, batches, requests
 
 MIB = 1 << 20
 

@@ -12,9 +12,9 @@ import pytest
 import zstandard
 
 from rote import expecting
+from rote.adapters.tables.asking import Verdict
 from rote.errors import RoteError, StageFailed
-from rote.pipeline import Check, Expect, Table
-from rote.tables.asking import Verdict
+from rote.words.pipeline import Check, Expect, Table
 
 
 @pytest.fixture(autouse=True)

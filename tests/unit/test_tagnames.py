@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rote.tagnames import ALIAS, BESIDE, VERSION, WRONG, TagName, is_why, parse, why
+from rote.laws.models.tagnames import ALIAS, BESIDE, VERSION, WRONG, TagName, is_why, parse, why
 
 
 def said(model="digits", kind=VERSION, **more):

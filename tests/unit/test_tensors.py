@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rote.tensors import ALIGN, MAX_HEADER, Stretch, stretches
+from rote.laws.data.tensors import ALIGN, MAX_HEADER, Stretch, stretches
 
 KIB = 1024
 

@@ -7,16 +7,16 @@ import threading
 import msgspec
 import pytest
 
-from rote import founding
-from rote.encoding import digest_of, tagged, with_check, without_check
+from rote.adapters.stores.memory import MemoryStore
 from rote.errors import Corrupt, Missing, StoreError, TooNew
-from rote.ids import SnapshotId
-from rote.record import ABORTED, COMMITTED, Fence, Root, StoreInfo, Txn
-from rote.roots import Roots, end_txn
-from rote.snapshot import SnapshotRecord, SnapshotRef
-from rote.stores.memory import MemoryStore
+from rote.services.store import founding
+from rote.services.store.roots import Roots, end_txn
+from rote.services.store.transactions import Beaten, LostTxn, Transactions, Write
 from rote.testing.clock import StillClock
-from rote.transactions import Beaten, LostTxn, Transactions, Write
+from rote.words.encoding import digest_of, tagged, with_check, without_check
+from rote.words.ids import SnapshotId
+from rote.words.record import ABORTED, COMMITTED, Fence, Root, StoreInfo, Txn
+from rote.words.snapshot import SnapshotRecord, SnapshotRef
 
 
 class Body(msgspec.Struct):

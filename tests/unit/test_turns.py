@@ -11,17 +11,17 @@ import pytest
 from modelbench import noise, tree
 from targetbench import Published
 
-from rote import looks, polling
+from rote.adapters.landing import locks
+from rote.adapters.landing.looked import Looked, Troubled
 from rote.client import Model
 from rote.client.hosts import Host, Moment, host_of, name_of
 from rote.client.turns import Told, Turns
-from rote.encoding import with_check
 from rote.errors import Corrupt, Missing, MissingExtra, RoteError, StoreUnavailable, Unfit
-from rote.landing import locks
-from rote.landing.looked import Looked, Troubled
-from rote.looks import Look, Problem
-from rote.polling import Trouble
+from rote.laws.publishing import looks, polling
+from rote.laws.publishing.looks import Look, Problem
+from rote.laws.publishing.polling import Trouble
 from rote.testing.faults import FaultyStore
+from rote.words.encoding import with_check
 
 SMALL = [{"m": {"net": noise(2000, n), "labels": str(n).encode()}} for n in range(4)]
 WAIT = 60
@@ -257,7 +257,7 @@ class TestTurns:
 
 LOCK_AND_FORK = """\
 import os, sys
-from rote.landing import locks
+from rote.adapters.landing import locks
 reading, writing = os.pipe()
 with locks.held(sys.argv[1]):
     if not os.fork():

@@ -10,21 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from rote import config
-from rote.config import settings
+from rote.adapters.stores.memory import MemoryStore
+from rote.adapters.stores.months import Months
+from rote.adapters.stores.retry import Patience
+from rote.adapters.stores.wrapping import Wrapping
 from rote.errors import ConfigError, UsageError
-from rote.pipeline import Limits
+from rote.laws.store.usage import KINDS, PLANS, READS, WRITES, Usage, expected, shares, together
 from rote.ports import Silence
-from rote.spending import budget
-from rote.stores.memory import MemoryStore
-from rote.stores.months import Months
-from rote.stores.retry import Patience
-from rote.stores.wrapping import Wrapping
 from rote.testing import faults
 from rote.testing.clock import START, StillClock
 from rote.testing.faults import Fault, FaultyStore
-from rote.usage import KINDS, PLANS, READS, WRITES, Usage, expected, shares, together
-from rote.wiring import Wiring
+from rote.wiring import config
+from rote.wiring.config import settings
+from rote.wiring.parts import Wiring
+from rote.wiring.spending import budget
+from rote.words.pipeline import Limits
 
 URL = "s3://bucket/prefix"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from rote.adapters.vcs import DIFF_CAP, Git
 from rote.errors import Missing, RoteError, UsageError
-from rote.run import Commit
-from rote.vcs import DIFF_CAP, Git
+from rote.words.run import Commit
 
 
 @pytest.fixture(autouse=True)

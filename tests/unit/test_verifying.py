@@ -9,9 +9,9 @@ import shutil
 import pytest
 from chains import FILES, commit, copied, forge, git, laid, project, released
 
-from rote import links
+from rote.adapters.stores.folder import FolderStore
 from rote.errors import Corrupt, Missing, UsageError
-from rote.stores.folder import FolderStore
+from rote.laws.models import links
 from scenes import lay
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rote import versions
 from rote.errors import BadName, UsageError
+from rote.laws.models import versions
 
 IN_ORDER = ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1",
             "1.0.0", "1.0.1", "1.2.0", "1.10.0", "2.0.0-0", "2.0.0-a-b", "2.0.0"]  # fmt: skip

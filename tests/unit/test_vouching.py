@@ -11,13 +11,14 @@ import pytest
 from modelbench import noise
 from targetbench import Published
 
-from rote import identities, statements
+from rote.adapters.signing import sigstore
+from rote.adapters.signing.sigstore import TOKEN, Sigstore
 from rote.client import Model
 from rote.errors import ConfigError, MissingExtra, Refused, StoreUnavailable, Untrusted, UsageError
-from rote.publication import SIGNATURE
-from rote.signatory import Signatory, named
-from rote.signing import sigstore
-from rote.signing.sigstore import TOKEN, Sigstore
+from rote.laws.publishing import statements
+from rote.wiring import identities
+from rote.words.publication import SIGNATURE
+from rote.words.signatory import Signatory, named
 from servers.sigstore import ISSUER, private_sigstore
 
 WHO = "https://git.example/team/digits/.ci/train.yaml@refs/heads/main"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rote.operating import HOOK
-from rote.result import Found
-from rote.run import StageOutcome
+from rote.wiring.operating import HOOK
+from rote.words.result import Found
+from rote.words.run import StageOutcome
 from scenes import founded, lay, opened
 
 PYTHON = sys.executable

@@ -12,7 +12,7 @@ import click
 from rote._version import __version__
 from rote.cli.failing import show_error
 from rote.errors import RoteError, Stopped
-from rote.ids import nearest
+from rote.words.ids import nearest
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module, one line of help), in the order people meet them

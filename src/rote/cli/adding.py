@@ -6,7 +6,7 @@ import click
 
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count, size
-from rote.upstream import Updated
+from rote.services.data.upstream import Updated
 
 _NAMED = 10
 """Files named of each kind of change."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from rote.appcost import Fit
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count, size, table
+from rote.laws.publishing.appcost import Fit
 
 
 @click.command("renew")

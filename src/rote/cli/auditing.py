@@ -6,7 +6,7 @@ import click
 
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count, table
-from rote.redoing import told
+from rote.services.runs.redoing import told
 
 MOST = 10
 """So many differences of a stage are listed."""

@@ -8,7 +8,7 @@ import click
 
 from rote.cli.opening import project
 from rote.errors import UsageError
-from rote.ids import shown
+from rote.words.ids import shown
 
 
 @click.command("card")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rote.cli.tables import count, size
-from rote.diff import TreeDiff
-from rote.snapshot import FILE
+from rote.laws.data.diff import TreeDiff
+from rote.words.snapshot import FILE
 
 MOST = 20
 """Files that are named; of more only the number is told."""

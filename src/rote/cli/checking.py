@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from rote.check import CheckReport, Damage, Repaired
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count, size
+from rote.services.upkeep.check import CheckReport, Damage, Repaired
 
 
 @click.command("check")

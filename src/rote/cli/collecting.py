@@ -9,7 +9,7 @@ import click
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count, size, table
 from rote.errors import UsageError
-from rote.gc import Amount, GcReport, Going
+from rote.services.upkeep.gc import Amount, GcReport, Going
 
 MOST = 20
 """Roots that are named; of more only the number is told."""

@@ -6,7 +6,7 @@ import click
 
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count, size
-from rote.copying import Copied
+from rote.services.upkeep.copying import Copied
 
 _NAMES = {
     "data": ("data root", "data roots"),

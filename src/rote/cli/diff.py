@@ -9,8 +9,8 @@ import click
 from rote.cli.changes import lines_of
 from rote.cli.opening import project
 from rote.cli.tables import as_json, table, value
-from rote.diff import ValueChange
 from rote.errors import UsageError
+from rote.laws.data.diff import ValueChange
 
 
 @click.command()

@@ -6,7 +6,7 @@ import click
 
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count, size, table
-from rote.stats import Owner, StoreFigures
+from rote.services.upkeep.stats import Owner, StoreFigures
 
 _SHOWN = 12
 

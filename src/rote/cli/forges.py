@@ -9,8 +9,8 @@ import click
 
 from rote.cli.opening import progress
 from rote.cli.tables import as_json, count, size
-from rote.ids import shown
 from rote.releases import Bucket, Releases
+from rote.words.ids import shown
 
 
 @click.group()

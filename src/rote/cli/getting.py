@@ -8,7 +8,7 @@ import rote
 from rote.cli.importing import dvc_command
 from rote.cli.opening import progress, project
 from rote.cli.tables import as_json, count, size
-from rote.ids import shown
+from rote.words.ids import shown
 
 _REV = "A branch, a tag, a commit, or MODEL@VERSION (default: what the repository shows first)."
 _STORE = "The store of REPO, if its rote.yaml does not say one that is reached from here."

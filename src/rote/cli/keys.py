@@ -6,8 +6,8 @@ import click
 
 from rote.cli.tables import as_json, table
 from rote.errors import Missing
-from rote.ids import shown
-from rote.keys import Keys
+from rote.wiring.keys import Keys
+from rote.words.ids import shown
 
 
 @click.group()

@@ -8,7 +8,7 @@ from rote.cli.opening import project
 from rote.cli.tables import as_json
 from rote.cli.tagging import tags_of
 from rote.errors import UsageError
-from rote.remarks import Told
+from rote.laws.models.remarks import Told
 
 
 @click.command("note")

@@ -12,10 +12,10 @@ from rote.cli.models import history_of, list_of, models_of, promote_command, rol
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count, size, table, value
 from rote.cli.versiondiff import diff_command
-from rote.diff import flat
-from rote.remarks import Told
-from rote.signatures import told_of
-from rote.version import Version
+from rote.laws.data.diff import flat
+from rote.laws.models.remarks import Told
+from rote.laws.models.signatures import told_of
+from rote.words.version import Version
 
 _FILES = 20
 

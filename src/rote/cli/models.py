@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rote.channel import Channel
 from rote.cli.opening import progress, project
 from rote.cli.signatories import identity_options
 from rote.cli.tables import as_json, count, size, table, value
 from rote.errors import UsageError
-from rote.ids import shown
-from rote.releasenotes import verdict_figures
-from rote.releasing import GateRefused
-from rote.signatory import named
-from rote.verdict import GateVerdict
+from rote.laws.publishing.releasenotes import verdict_figures
+from rote.services.releases.releasing import GateRefused
+from rote.words.channel import Channel
+from rote.words.ids import shown
+from rote.words.signatory import named
+from rote.words.verdict import GateVerdict
 
 if TYPE_CHECKING:
-    from rote.models import Models
+    from rote.wiring.models import Models
 
 
 @click.command()
@@ -279,7 +279,7 @@ def fetch_command(
             next=f"rote fetch {model_version} --from ADDRESS --to DIR …",
         )
     if address:
-        from rote.receiving import receive  # what speaks to other places is loaded only then
+        from rote.wiring.receiving import receive  # what speaks to other places is loaded only then
 
         fetched = receive(address, model_version, to, keys=keys, signatory=asked, progress=progress(ctx))
     else:

@@ -9,7 +9,7 @@ import click
 
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count, table
-from rote.plan import ABSENT, Decision, Why
+from rote.laws.pipeline.plan import ABSENT, Decision, Why
 
 
 @click.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rote.probe import Probed
+from rote.services.store.probe import Probed
 
 
 def show_findings(probed: Probed) -> None:

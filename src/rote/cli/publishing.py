@@ -8,11 +8,11 @@ import click
 
 from rote.cli.opening import project
 from rote.cli.tables import as_json
-from rote.targeting import NotEverywhere
+from rote.wiring.targeting import NotEverywhere
 
 if TYPE_CHECKING:
-    from rote.publicread import PublicRead
-    from rote.targeting import At
+    from rote.laws.publishing.publicread import PublicRead
+    from rote.wiring.targeting import At
 
 
 @click.command()

@@ -7,9 +7,9 @@ import click
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count, seconds, size
 from rote.cli.tagging import tags_of
-from rote.detaching import Started
-from rote.run import StageOutcome
-from rote.runrecord import RunOutcome
+from rote.services.runs.runrecord import RunOutcome
+from rote.wiring.detaching import Started
+from rote.words.run import StageOutcome
 
 EXITS = {"stopped": 130, "paused": 75}
 """Exit codes of runs that neither finished nor failed."""

@@ -10,8 +10,8 @@ from rote.cli.opening import project
 from rote.cli.tables import as_csv, as_json, seconds, size, table, value
 from rote.cli.tagging import tags_of
 from rote.errors import UsageError
-from rote.project import Project
-from rote.run import Run
+from rote.wiring.project import Project
+from rote.words.run import Run
 
 
 @click.command()

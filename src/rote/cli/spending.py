@@ -8,7 +8,7 @@ import click
 
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count, size, table
-from rote.usage import KINDS, Share, Usage
+from rote.laws.store.usage import KINDS, Share, Usage
 
 _NAMES = {
     "writes": "requests that write",

@@ -7,8 +7,8 @@ import click
 from rote.cli.changes import lines_of
 from rote.cli.opening import project
 from rote.cli.tables import as_json, count
-from rote.data import DataStatus
-from rote.keeping import Status
+from rote.services.data.data import DataStatus
+from rote.wiring.keeping import Status
 
 _TOLD = {
     "behind": "the pointer has moved on; `rote checkout` brings it",

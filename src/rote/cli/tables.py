@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from rote.ids import counted
+from rote.words.ids import counted
 
 count = counted
 """`1 file`, `1,797 files`."""

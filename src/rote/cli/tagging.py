@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rote.errors import UsageError
-from rote.ids import name, shown
+from rote.words.ids import name, shown
 
 
 def tags_of(texts: Iterable[str]) -> dict[str, str]:

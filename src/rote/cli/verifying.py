@@ -12,7 +12,7 @@ from rote.cli.opening import project
 from rote.cli.signatories import identity_options
 from rote.cli.tables import as_json
 from rote.errors import NotAProject, RoteError
-from rote.links import BROKEN, Verified
+from rote.laws.models.links import BROKEN, Verified
 
 
 @click.command()

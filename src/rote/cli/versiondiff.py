@@ -8,8 +8,8 @@ import click
 
 from rote.cli.opening import project
 from rote.cli.tables import as_json, size, table, value
-from rote.diff import ValueChange
-from rote.versiondiff import VersionsDiffer
+from rote.laws.data.diff import ValueChange
+from rote.services.releases.versiondiff import VersionsDiffer
 
 _LINES = 20
 _SIGN = {"added": "+", "removed": "-", "modified": "~"}

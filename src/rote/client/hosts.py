@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
-from rote import looks, polling, targetnames
+from rote.adapters.landing.looked import Troubled
 from rote.errors import StoreUnavailable
-from rote.landing.looked import Troubled
-from rote.polling import Trouble
+from rote.laws.publishing import looks, polling, targetnames
+from rote.laws.publishing.polling import Trouble
 
 
 class Moment:
@@ -101,7 +101,7 @@ def name_of(url: str) -> str:
     and the Hub have a limit for each user, and another one for those who have no token."""
     kind, _, rest = url.partition(":")
     if kind in targetnames.FORGES:
-        from rote.forges import address, tokens  # only who follows a forge needs them
+        from rote.adapters.forges import address, tokens  # only who follows a forge needs them
 
         at = address.parse(url)
         return _limited(at.server, tokens.found(at, os.environ) is not None)

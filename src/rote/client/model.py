@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rote.errors import Corrupt, RoteError, StoreUnavailable, UsageError
-from rote.signatory import named
+from rote.words.signatory import named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from rote.adapters.landing.proving import Check
     from rote.client.updating import Looked
     from rote.client.watching import Watch
-    from rote.landed import CurrentVersion, SignedBy
-    from rote.landing.proving import Check
-    from rote.looks import Look
-    from rote.origins import Origin
+    from rote.laws.publishing.looks import Look
     from rote.ports import ObjectStore
-    from rote.vouching import Vouching
+    from rote.services.models.vouching import Vouching
+    from rote.wiring.origins import Origin
+    from rote.words.landed import CurrentVersion, SignedBy
 
 # In-function imports below have one reason: an application imports this, and should start fast.
 
@@ -66,11 +66,11 @@ class Model:
         or the variable `ROTE_OFFLINE`: nothing is asked of anybody, only what is here is served. Raises BadName,
         UsageError, MissingExtra.
         """
-        from rote import channels  # light import, see above
+        from rote.adapters.landing.cache import Cache  # as above
+        from rote.adapters.landing.proving import Proof  # as above
         from rote.client.turns import Told  # as above
         from rote.client.updating import Updater  # as above
-        from rote.landing.cache import Cache  # as above
-        from rote.landing.proving import Proof  # as above
+        from rote.services.models import channels  # light import, see above
 
         channels.key(name, alias)
         if failures < 1:
@@ -172,9 +172,10 @@ class Model:
         changed. `every` is in seconds, or such as `5m`: a wait is by chance up to a fifth shorter or longer, and grows
         to an hour while the place is in trouble, for all models that are followed there. An exception of the callback
         is a failure of the version, as with `load`. Call `stop` of what is returned to end it. Raises UsageError."""
-        from rote import origins, polling  # light import, see above
         from rote.client.turns import Turns  # as above
         from rote.client.watching import Watch  # as above
+        from rote.laws.publishing import polling  # light import, see above
+        from rote.wiring import origins  # light import, see above
 
         place = origins.canonical(self._address, self._base)
         pace = polling.seconds(every)
@@ -267,7 +268,8 @@ class Model:
             self._told = ""
 
     def _asked(self) -> str:
-        from rote import looks, origins  # light import, see above
+        from rote.laws.publishing import looks  # light import, see above
+        from rote.wiring import origins  # light import, see above
 
         return looks.asked(origins.canonical(self._address, self._base), self._updater.trusts())
 
@@ -306,7 +308,7 @@ class Model:
 
     def _open(self) -> Origin:
         if self._origin is None:
-            from rote import origins  # light import, see above
+            from rote.wiring import origins  # light import, see above
 
             self._origin = origins.at(self._address, self._base)
         return self._origin
@@ -316,16 +318,18 @@ def _vouching(identity: str, issuer: str, trust: str) -> tuple[Vouching | None, 
     signatory = named(identity, issuer, os.path.abspath(trust) if trust else "")
     if signatory is None:
         return None, None
-    from rote import identities  # it needs an extra
-    from rote.landed import SignedBy  # light import, see above
-    from rote.signing.sigstore import trusted_by  # it needs an extra
+    from rote.adapters.signing.sigstore import trusted_by  # it needs an extra
+    from rote.wiring import identities  # it needs an extra
+    from rote.words.landed import SignedBy  # light import, see above
 
     return identities.vouching(signatory), SignedBy(identity, issuer, trusted_by(signatory))
 
 
 def _default_cache(store: str | ObjectStore, name: str, alias: str) -> str:
-    from rote import ids, origins, versions  # light import, see above
-    from rote.encoding import digest_of  # as above
+    from rote.laws.models import versions  # light import, see above
+    from rote.wiring import origins  # light import, see above
+    from rote.words import ids  # light import, see above
+    from rote.words.encoding import digest_of  # as above
 
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     where = origins.canonical(store)

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from rote import looks
+from rote.adapters.landing.looked import Looked
 from rote.client.hosts import Moment
 from rote.errors import RoteError
-from rote.landing.looked import Looked
-from rote.looks import Look
+from rote.laws.publishing import looks
+from rote.laws.publishing.looks import Look
 
 PATIENCE = 60.0
 """Seconds after which somebody who looks, and does not come to an end, is no reason any more not to look oneself."""

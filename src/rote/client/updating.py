@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rote import accepting, trust
-from rote.accepting import Verdict
-from rote.channel import Channel
-from rote.channels import decoded, key
+from rote.adapters.landing.cache import Cache
 from rote.errors import Corrupt, RoteError, Stale, Unfit
-from rote.landed import CurrentVersion, Seen, SignedBy, Trial
-from rote.landing.cache import Cache
+from rote.laws.publishing import accepting, trust
+from rote.laws.publishing.accepting import Verdict
+from rote.services.models.channels import decoded, key
+from rote.words.channel import Channel
+from rote.words.landed import CurrentVersion, Seen, SignedBy, Trial
 
 if TYPE_CHECKING:
-    from rote.hosting import Told
-    from rote.landing.proving import Proof
-    from rote.origins import Origin
-    from rote.vouching import Vouching
+    from rote.adapters.landing.proving import Proof
+    from rote.ports.hosting import Told
+    from rote.services.models.vouching import Vouching
+    from rote.wiring.origins import Origin
 
 _log = logging.getLogger("rote.client")
 

@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rote import polling
 from rote.client.hosts import host_of
 from rote.errors import RoteError, StoreUnavailable
+from rote.laws.publishing import polling
 
 if TYPE_CHECKING:
     from rote.client.model import Model

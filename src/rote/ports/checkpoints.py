@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from rote.completeness import Stat
+from rote.laws.pipeline.completeness import Stat
 from rote.ports.tree import Tree
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from rote.ids import SnapshotId
-from rote.landed import Provenance
 from rote.ports.tree import Sink
-from rote.snapshot import Entry
+from rote.words.ids import SnapshotId
+from rote.words.landed import Provenance
+from rote.words.snapshot import Entry
 
 
 class Committed(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from rote.sourcelist import SourceItem
+from rote.laws.data.sourcelist import SourceItem
 
 
 class Outside(Protocol):

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from rote.ids import Digest
-from rote.pointer import Pointer
 from rote.ports.outside import Intake
 from rote.ports.tree import Sink, Tree
-from rote.snapshot import SnapshotRef
+from rote.words.ids import Digest
+from rote.words.pointer import Pointer
+from rote.words.snapshot import SnapshotRef
 
 
 class WorkingTree(Tree, Protocol):

@@ -10,18 +10,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rote.catalogue import Catalogue
-from rote.catalogue.schema import VIEW_NAMES
-from rote.channel import AliasMove, Channel
-from rote.encoding import with_check
+from rote.adapters.stores.folder import FolderStore
 from rote.errors import RoteError, UsageError
-from rote.ids import Digest, SnapshotId, StageKey, TxnId
-from rote.record import LIVE, PENDING, Root, Txn
-from rote.run import Host, StageOutcome
-from rote.snapshot import SnapshotRef
-from rote.stores.folder import FolderStore
+from rote.services.runs.catalogue import Catalogue
+from rote.services.runs.catalogue.schema import VIEW_NAMES
 from rote.testing.clock import StillClock
-from rote.version import Version
+from rote.words.channel import AliasMove, Channel
+from rote.words.encoding import with_check
+from rote.words.ids import Digest, SnapshotId, StageKey, TxnId
+from rote.words.record import LIVE, PENDING, Root, Txn
+from rote.words.run import Host, StageOutcome
+from rote.words.snapshot import SnapshotRef
+from rote.words.version import Version
 from run_worlds import World, plant
 
 DOCS = Path(__file__).parents[3] / "docs" / "runs.md"
@@ -239,8 +239,8 @@ def test_several_processes_share_one_file(tmp_path: Path) -> None:
         expected.append(run.id)
     script = (
         "import sys, json\n"
-        "from rote.catalogue import Catalogue\nfrom rote.clock import SystemClock\n"
-        "from rote.stores.folder import FolderStore\n"
+        "from rote.services.runs.catalogue import Catalogue\nfrom rote.adapters.clock import SystemClock\n"
+        "from rote.adapters.stores.folder import FolderStore\n"
         "c = Catalogue(FolderStore(sys.argv[1]), SystemClock(), sys.argv[2])\n"
         "for _ in range(5):\n    c.sync(full=True)\n"
         "print(json.dumps([r[0] for r in c.runs('metrics.a = 1', columns=['id']).rows]))\n"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rote import config
 from rote.errors import ConfigError
+from rote.wiring import config
 
 S = "stages:\n  train:\n    cmd: python train.py\n"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rote.config import pipelines
 from rote.errors import ConfigError
+from rote.wiring.config import pipelines
 
 
 def model(text):

@@ -7,11 +7,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from rote import config
-from rote.config import yamltext
-from rote.config.vocabulary import schema
 from rote.errors import ConfigError
-from rote.pipeline import Check, Expect, Stage, Table
+from rote.wiring import config
+from rote.wiring.config import yamltext
+from rote.wiring.config.vocabulary import schema
+from rote.words.pipeline import Check, Expect, Stage, Table
 
 
 def stage(tmp_path: Path, body: str) -> Stage:

@@ -6,10 +6,10 @@ from textwrap import dedent
 
 import pytest
 
-from rote.config import pipelines
-from rote.config.sources import Sources
 from rote.errors import ConfigError
-from rote.pipeline import At, Out, Param, Pipeline
+from rote.wiring.config import pipelines
+from rote.wiring.config.sources import Sources
+from rote.words.pipeline import At, Out, Param, Pipeline
 
 YAML = "pipelines: [lib/pipeline.py]\n"
 HEAD = """\

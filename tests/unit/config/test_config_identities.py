@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rote.config import pipelines
 from rote.errors import ConfigError
-from rote.signatory import Signatory
+from rote.wiring.config import pipelines
+from rote.words.signatory import Signatory
 
 
 def identity(text):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rote.config import pipelines
 from rote.errors import ConfigError
-from rote.pipeline import Resources, Retries, Stage
+from rote.wiring.config import pipelines
+from rote.words.pipeline import Resources, Retries, Stage
 
 
 def read(keys: str) -> Stage:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from rote.config import overrides, params, pipelines
 from rote.errors import ConfigError, Corrupt
+from rote.wiring.config import overrides, params, pipelines
 
 TEXT = "# kept\nlr: 0.1\n"
 
@@ -89,7 +89,7 @@ def test_a_link_stays_a_link(project: Path) -> None:
 
 KILLED = """
 import os, signal, sys
-from rote.config import overrides, params
+from rote.wiring.config import overrides, params
 root, at = sys.argv[1], int(sys.argv[2])
 real, count = os.replace, 0
 def replace(a, b):

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rote.config import overrides, params
 from rote.errors import ConfigError
+from rote.wiring.config import overrides, params
 
 GOOD: list[tuple[str, str, Any]] = [
     ("p.yaml", "", {}),

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from rote import config
-from rote.config import params, pipelines
-from rote.config.parsed import Parsed
 from rote.errors import ConfigError
-from rote.pipeline import At, Gate, Out, Param, Pipeline
+from rote.wiring import config
+from rote.wiring.config import params, pipelines
+from rote.wiring.config.parsed import Parsed
+from rote.words.pipeline import At, Gate, Out, Param, Pipeline
 
 WHOLE = """\
 store: s3://bucket/prefix
@@ -181,7 +181,7 @@ class TestTheCache:
         assert len(config.load(str(tmp_path)).stages) == 1000
         code = (
             "import sys; from rote import config; p = config.load(sys.argv[1]);"
-            "print(len(p.stages), 'yaml' in sys.modules, 'rote.config.stages' in sys.modules)"
+            "print(len(p.stages), 'yaml' in sys.modules, 'rote.wiring.config.stages' in sys.modules)"
         )
         out = subprocess.run(
             [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True

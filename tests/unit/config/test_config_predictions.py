@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rote.config import pipelines
 from rote.errors import ConfigError
-from rote.pipeline import PredictionsFile
+from rote.wiring.config import pipelines
+from rote.words.pipeline import PredictionsFile
 
 HEAD = "models:\n  m:\n    files: [x]\n    predictions: "
 

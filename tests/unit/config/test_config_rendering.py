@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rote.config import overrides, params
-from rote.config.rendering import render
 from rote.errors import ConfigError
-from rote.overriding import apply, changes
+from rote.laws.pipeline.overriding import apply, changes
+from rote.wiring.config import overrides, params
+from rote.wiring.config.rendering import render
 
 
 def rendered(text: str, file: str, *texts: str) -> str:

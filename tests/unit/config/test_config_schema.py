@@ -10,10 +10,10 @@ import yaml
 from test_config_bad_pipelines import BAD
 from test_config_pipelines import WHOLE
 
-from rote import config
-from rote.config import pipelines, starter, vocabulary
-from rote.config.sources import Sources
 from rote.errors import ConfigError
+from rote.wiring import config
+from rote.wiring.config import pipelines, starter, vocabulary
+from rote.wiring.config.sources import Sources
 
 DOCS = Path(__file__).parents[3] / "docs"
 

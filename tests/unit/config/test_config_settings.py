@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from rote import config
-from rote.config import settings
 from rote.errors import ConfigError
-from rote.pipeline import At, Pipeline
+from rote.wiring import config
+from rote.wiring.config import settings
+from rote.words.pipeline import At, Pipeline
 
 
 def read(

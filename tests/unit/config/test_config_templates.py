@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from rote import config
-from rote.config import pipelines
 from rote.errors import ConfigError
-from rote.graph import needed, needs, stage_of, stages_of
-from rote.pipeline import Pipeline, Stage
+from rote.laws.pipeline.graph import needed, needs, stage_of, stages_of
+from rote.wiring import config
+from rote.wiring.config import pipelines
+from rote.words.pipeline import Pipeline, Stage
 
 PARAMS = """\
 lr: 0.1

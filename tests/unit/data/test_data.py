@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rote.bringing import pointer_to
-from rote.data import HERE
 from rote.errors import BadPath, Changed, Missing, Unsaved
 from rote.ports import Silence
-from rote.record import DataRoot
+from rote.services.data.bringing import pointer_to
+from rote.services.data.data import HERE
+from rote.words.record import DataRoot
 
 from .world import World
 

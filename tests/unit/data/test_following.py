@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import rote
-from rote import sourcelist
 from rote.errors import (
     BadPath,
     Changed,
@@ -22,12 +21,13 @@ from rote.errors import (
     Unsaved,
     UsageError,
 )
-from rote.pointer import Pointer, parse
+from rote.laws.data import sourcelist
+from rote.laws.data.sourcelist import SourceItem
 from rote.ports import Silence
-from rote.project import Project
-from rote.sourcelist import SourceItem
 from rote.testing.clock import StillClock
-from rote.wiring import Wiring
+from rote.wiring.parts import Wiring
+from rote.wiring.project import Project
+from rote.words.pointer import Pointer, parse
 from servers.site import Site
 
 BIG = random.Random(5).randbytes(3_000_000)

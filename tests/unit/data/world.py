@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rote.data import Data
-from rote.founding import found
-from rote.ingest import SnapshotWriter
+from rote.adapters.stores.memory import MemoryStore
+from rote.adapters.worktree import Workspace
 from rote.ports import ObjectStore, Progress
-from rote.roots import Roots
-from rote.snapshots import NodeCache, Snapshots
-from rote.stores.memory import MemoryStore
+from rote.services.data.data import Data
+from rote.services.data.ingest import SnapshotWriter
+from rote.services.data.snapshots import NodeCache, Snapshots
+from rote.services.store.founding import found
+from rote.services.store.roots import Roots
+from rote.services.store.transactions import Transactions
 from rote.testing.clock import StillClock
-from rote.transactions import Transactions
-from rote.worktree import Workspace
 
 
 class World:

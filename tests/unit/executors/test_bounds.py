@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rote.executors import capacity, memory
-from rote.executors.census import Census, resident
-from rote.executors.local import LocalExecutor
+from rote.adapters.executors import capacity, memory
+from rote.adapters.executors.census import Census, resident
+from rote.adapters.executors.local import LocalExecutor
 from rote.ports import Bounds, Exit
 
 FOUND = Census().works
@@ -83,7 +83,7 @@ def test_memory_that_is_shared_counts_once(executor: LocalExecutor, tmp_path: Pa
         "for _ in range(3):\n    if not os.fork(): os.close(w); os.read(r, 1); os._exit(0)\n"
         "os.close(r)\n"
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from rote.executors.census import Census, resident, MARK\n"
+        "from rote.adapters.executors.census import Census, resident, MARK\n"
         "c = Census(); pids = c.of(os.environ[MARK].encode())\n"
         "whole, once = resident(pids, 1 << 50), resident(pids, 1)\n"
         "assert len(pids) >= 4 and whole > (550 << 20) and once < (400 << 20), (len(pids), whole, once)\n"
@@ -111,7 +111,7 @@ def test_what_the_kernel_killed_is_named(
 ) -> None:
     """Provoking the kernel would hit others: only its counter is made up here."""
     counts = iter([3, 4])
-    monkeypatch.setattr("rote.executors.local.kernel_kills", lambda: next(counts))
+    monkeypatch.setattr("rote.adapters.executors.local.kernel_kills", lambda: next(counts))
     done = run(executor, "kill -9 $$", tmp_path, Bounds())
     assert (done.exceeded, done.code) == ("machine", -9)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rote.executors.census import MARK, Census, end, remains
-from rote.executors.local import LocalExecutor
+from rote.adapters.executors.census import MARK, Census, end, remains
+from rote.adapters.executors.local import LocalExecutor
 from rote.ports import Exit
 
 LONG = 60
@@ -188,7 +188,7 @@ def test_the_mark_of_the_outer_stage_stays() -> None:
 
 PARENT = """
 import os, sys
-from rote.executors.local import LocalExecutor
+from rote.adapters.executors.local import LocalExecutor
 executor = LocalExecutor()
 executor.start([sys.argv[1]], cwd=sys.argv[2], env=dict(os.environ), output=lambda data: print("up", flush=True))
 print(executor.token, flush=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from rote.adapters.executors.local import LocalExecutor, LocalProcess
 from rote.errors import StageFailed
-from rote.executors.local import LocalExecutor, LocalProcess
 from rote.ports import Exit
 
 LONG = 60
@@ -219,7 +219,7 @@ def test_an_error_in_taking_the_output_ends_the_command(
 
 PARENT = """
 import os, sys, threading
-from rote.executors.local import LocalExecutor
+from rote.adapters.executors.local import LocalExecutor
 executor = LocalExecutor()
 up = threading.Semaphore(0)
 for _ in range(2):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from treebench import noise
 
-from rote.samples import Sample
+from rote.services.data.samples import Sample
 
 ROWS = 2000
 CSV = b"id,name,value\n" + b"".join(b"%d,name%d,%d.5\n" % (i, i % 7, i * 3) for i in range(ROWS))

@@ -174,10 +174,10 @@ def test_a_moved_tag_is_seen_after_asking(
 def test_one_file_of_many_costs_few_requests_and_a_listing_reads_no_node_in_vain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from rote.adapters.stores.folder import FolderStore
     from rote.ports import Silence
-    from rote.reaching import Reaching, Source
-    from rote.stores.folder import FolderStore
-    from rote.wiring import Wiring
+    from rote.wiring.parts import Wiring
+    from rote.wiring.reaching import Reaching, Source
 
     rote.init(str(tmp_path), store=str(tmp_path / "store"))
     store = CountingStore(FolderStore(str(tmp_path / "store")))
@@ -207,10 +207,10 @@ def test_one_file_of_many_costs_few_requests_and_a_listing_reads_no_node_in_vain
 def test_a_folder_that_holds_whole_nodes_is_listed_without_reading_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from rote.adapters.stores.folder import FolderStore
     from rote.ports import Silence
-    from rote.reaching import Reaching, Source
-    from rote.stores.folder import FolderStore
-    from rote.wiring import Wiring
+    from rote.wiring.parts import Wiring
+    from rote.wiring.reaching import Reaching, Source
 
     rote.init(str(tmp_path), store=str(tmp_path / "store"))
     store = CountingStore(FolderStore(str(tmp_path / "store")))

@@ -9,7 +9,7 @@ import pytest
 from readbench import CSV, ROWS, images, length
 
 import rote
-from rote.samples import Sample
+from rote.services.data.samples import Sample
 
 pytestmark = pytest.mark.heavy
 

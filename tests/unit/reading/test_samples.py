@@ -15,12 +15,12 @@ from readbench import big, images, length, paths
 from treebench import Bench, DictSink, DictTree, many, noise
 
 import rote
+from rote.adapters.stores.memory import MemoryStore
 from rote.errors import BadPath, Corrupt, Missing, NotAProject, NotFound, UsageError
-from rote.samples import Sample, Samples
-from rote.snapshot import FILE
-from rote.snapshots import Snapshots
-from rote.stores.memory import MemoryStore
+from rote.services.data.samples import Sample, Samples
+from rote.services.data.snapshots import Snapshots
 from rote.testing.faults import CountingStore, Fault, FaultyStore, on
+from rote.words.snapshot import FILE
 
 
 def test_by_index(project: Path) -> None:
@@ -85,7 +85,7 @@ def test_what_is_not_there_is_told(project: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_store_without_a_project(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     id = rote.dataset("big").ref.id
     monkeypatch.chdir(tmp_path)
-    from rote.reaching import Reaching
+    from rote.wiring.reaching import Reaching
 
     reach = Reaching.open(store=str(project / ".rote/store"))
     ref, below = reach.path(f"rote://{id}", None, str(tmp_path))
@@ -362,7 +362,7 @@ def test_by_many_threads(project: Path) -> None:
 
 
 def test_damage_that_was_repaired_in_the_store_does_not_live_on_in_a_cache(tmp_path: Path) -> None:
-    from rote.stores.cached import CachedStore
+    from rote.adapters.stores.cached import CachedStore
 
     files = many(500, 500)
     place = Bench()

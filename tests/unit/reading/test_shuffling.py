@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rote import shuffling
+from rote.laws.data import shuffling
 
 BLOCKS = st.lists(st.integers(-1, 12), max_size=200)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from treebench import noise
 
-from rote.chunking import Cutter
+from rote.laws.data.chunking import Cutter
 
 LEAST, AVERAGE, MOST = 1024, 4096, 16384
 

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from treebench import Bench, DictSink, DictTree, noise
 
-from rote.encoding import with_check
 from rote.errors import Corrupt, Missing, NotFound, TooNew
-from rote.ids import Digest, SnapshotId
-from rote.nodes import Places, Rows, encode_places, logical, node_id, snapshot_id
-from rote.packing import Packer
-from rote.snapshot import NodeRef, SnapshotRecord, SnapshotRef
+from rote.laws.data.nodes import Places, Rows, encode_places, logical, node_id, snapshot_id
+from rote.services.store.packing import Packer
+from rote.words.encoding import with_check
+from rote.words.ids import Digest, SnapshotId
+from rote.words.snapshot import NodeRef, SnapshotRecord, SnapshotRef
 
 FILES = {"a.txt": b"some text\n" * 50, "b.bin": noise(300), "large": noise(150_000, 2), "none": b""}
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from rote import known as module
-from rote.known import Known
-from rote.packs import DATA, NODE, Footer
-from rote.snapshot import RAW, ZSTD, Block, Chunk
+from rote.services.store import known as module
+from rote.services.store.known import Known
+from rote.services.store.packs import DATA, NODE, Footer
+from rote.words.snapshot import RAW, ZSTD, Block, Chunk
 
 
 def digest(number: int) -> bytes:

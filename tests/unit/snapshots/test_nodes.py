@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rote.errors import Corrupt
-from rote.nodes import (
+from rote.laws.data.nodes import (
     MAX_ROWS,
     Places,
     Rows,

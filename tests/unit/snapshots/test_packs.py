@@ -8,11 +8,20 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rote.adapters.stores.memory import MemoryStore
 from rote.errors import Corrupt, NotFound
-from rote.packing import Packer
-from rote.packs import DATA, MAX_BLOCK, NODE, Footer, encode_footer, read_footer, unpack, verify
-from rote.snapshot import RAW, ZSTD, Block
-from rote.stores.memory import MemoryStore
+from rote.services.store.packing import Packer
+from rote.services.store.packs import (
+    DATA,
+    MAX_BLOCK,
+    NODE,
+    Footer,
+    encode_footer,
+    read_footer,
+    unpack,
+    verify,
+)
+from rote.words.snapshot import RAW, ZSTD, Block
 
 
 class Filled:

@@ -11,17 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from treebench import Bench, DictSink, DictTree, many, noise
 
-from rote.chunking import SMALL
 from rote.errors import BadPath, Changed, Missing
-from rote.identity import identify
-from rote.ingest import SnapshotWriter
-from rote.known import Known
-from rote.packs import read_footer
+from rote.laws.data.chunking import SMALL
 from rote.ports import Silence
-from rote.snapshot import Entry
-from rote.snapshots import NodeCache, Snapshots
+from rote.services.data.identity import identify
+from rote.services.data.ingest import SnapshotWriter
+from rote.services.data.snapshots import NodeCache, Snapshots
+from rote.services.store.known import Known
+from rote.services.store.packs import read_footer
+from rote.services.store.transactions import Transactions
 from rote.testing.faults import CountingStore, Crashed, Fault, FaultyStore, on
-from rote.transactions import Transactions
+from rote.words.snapshot import Entry
 
 names = st.text("abcé-_0", min_size=1, max_size=6)
 contents = st.one_of(
@@ -74,7 +74,7 @@ def test_a_change_upon_a_parent_comes_back(files: dict[str, bytes], change: dict
 
 
 def test_a_large_tree_of_several_packs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rote.packing.PACK", 1 << 20)
+    monkeypatch.setattr("rote.services.store.packing.PACK", 1 << 20)
     bench, files = Bench(), mixed()
     record = bench.save(DictTree(files))
     assert len(record.nodes) > 2

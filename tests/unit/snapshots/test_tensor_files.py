@@ -12,12 +12,12 @@ import msgspec
 import pytest
 from treebench import Bench, DictTree, noise
 
-from rote.encoding import without_check
 from rote.errors import TooNew
-from rote.packs import read_footer, verify
-from rote.piecing import SEGMENT
-from rote.record import StoreInfo
-from rote.snapshot import RAW, ZSTD, SnapshotRecord
+from rote.services.data.piecing import SEGMENT
+from rote.services.store.packs import read_footer, verify
+from rote.words.encoding import without_check
+from rote.words.record import StoreInfo
+from rote.words.snapshot import RAW, ZSTD, SnapshotRecord
 
 INFO = StoreInfo(id="0" * 32, chunk_min=65536, chunk_avg=262144, chunk_max=1048576)
 PLANES = {2: 2, 4: 3, 8: 4}

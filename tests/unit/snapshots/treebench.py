@@ -7,15 +7,15 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from rote.ingest import SnapshotWriter
-from rote.known import Known
+from rote.adapters.stores.memory import MemoryStore
 from rote.ports import Columns, ObjectStore
-from rote.record import StoreInfo
-from rote.snapshot import FILE, SnapshotRecord
-from rote.snapshots import Snapshots
-from rote.stores.memory import MemoryStore
+from rote.services.data.ingest import SnapshotWriter
+from rote.services.data.snapshots import Snapshots
+from rote.services.store.known import Known
+from rote.services.store.transactions import Transactions
 from rote.testing.clock import StillClock
-from rote.transactions import Transactions
+from rote.words.record import StoreInfo
+from rote.words.snapshot import FILE, SnapshotRecord
 
 INFO = StoreInfo(id="0" * 32, chunk_min=4096, chunk_avg=16384, chunk_max=65536)
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from rote.adapters.worktree import Workspace, lock
 from rote.errors import Locked
-from rote.worktree import Workspace, lock
 
 HOLD = """
 import sys
-from rote.worktree import Workspace
+from rote.adapters.worktree import Workspace
 with Workspace(sys.argv[1]).lock("rote run train"):
     print("held", flush=True)
     sys.stdin.read()

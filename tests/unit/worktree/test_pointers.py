@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from rote.adapters.worktree import Workspace
 from rote.errors import BadPath, ConfigError, TooNew
-from rote.ids import SnapshotId, TxnId
-from rote.pointer import Pointer
-from rote.snapshot import SnapshotRef
-from rote.worktree import Workspace
+from rote.words.ids import SnapshotId, TxnId
+from rote.words.pointer import Pointer
+from rote.words.snapshot import SnapshotRef
 
 from .trees import content, write
 

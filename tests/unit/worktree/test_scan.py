@@ -14,11 +14,11 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rote.adapters.worktree import Workspace
+from rote.adapters.worktree.scan import all_plain
 from rote.errors import BadPath, Changed, Missing
-from rote.paths import why_bad
-from rote.snapshot import FILE
-from rote.worktree import Workspace
-from rote.worktree.scan import all_plain
+from rote.words.paths import why_bad
+from rote.words.snapshot import FILE
 
 from .trees import rows, write
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from rote.worktree import second
+from rote.adapters.worktree import second
 
 # In a process of its own: a fork is made only where there is one thread, and a test runner may have more.
 HEAD = """
 import json, os, sys
 from rote.errors import BadPath
-from rote.worktree import scan, second
+from rote.adapters.worktree import scan, second
 scan._MANY = 10
 forks = []
 class Counted(second.Second):

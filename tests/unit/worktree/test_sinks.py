@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
+from rote.adapters.worktree import Workspace
 from rote.errors import BadPath, Corrupt, RoteError, Unsaved
-from rote.pointer import Pointer
-from rote.snapshot import FILE
-from rote.worktree import Workspace
+from rote.words.pointer import Pointer
+from rote.words.snapshot import FILE
 
 from .trees import content, rows, settle, write
 

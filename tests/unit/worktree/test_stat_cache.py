@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rote.pointer import Pointer
-from rote.worktree import Workspace, stamps
+from rote.adapters.worktree import Workspace, stamps
+from rote.words.pointer import Pointer
 
 from .trees import content, rows, settle, unread, write
 

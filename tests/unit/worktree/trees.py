@@ -6,9 +6,9 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from rote.identity import identify
-from rote.pointer import Pointer
 from rote.ports import Silence, Tree, WorkingTree
+from rote.services.data.identity import identify
+from rote.words.pointer import Pointer
 
 
 def write(root: Path, files: dict[str, bytes]) -> None:

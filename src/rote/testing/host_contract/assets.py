@@ -12,8 +12,7 @@ import msgspec
 import pytest
 
 from rote.errors import Changed, Conflict, Corrupt, NotFound, RoteError
-from rote.hosting import HostedAsset, ReleaseHost
-from rote.publication import MANIFEST
+from rote.ports.hosting import HostedAsset, ReleaseHost
 from rote.testing.host_contract.parts import (
     TAG,
     found,
@@ -23,6 +22,7 @@ from rote.testing.host_contract.parts import (
     whole,
 )
 from rote.testing.host_contract.place import HostPlace
+from rote.words.publication import MANIFEST
 
 
 class AssetClauses(HostPlace):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rote.errors import Conflict, Corrupt, NotFound, Refused
-from rote.hosting import CHANNEL_BYTES, ReleaseHost, Told
+from rote.ports.hosting import CHANNEL_BYTES, ReleaseHost, Told
 from rote.testing.host_contract.parts import (
     MODEL,
     TAG,

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from rote.encoding import digest_of
-from rote.hosting import HostedRelease, ReleaseHost, Sending
-from rote.ids import SnapshotId
-from rote.publication import MANIFEST, PublishedAsset, PublishedFile, PublishedManifest
+from rote.ports.hosting import HostedRelease, ReleaseHost, Sending
+from rote.words.encoding import digest_of
+from rote.words.ids import SnapshotId
+from rote.words.publication import MANIFEST, PublishedAsset, PublishedFile, PublishedManifest
 
 MODEL = "keyboard"
 TAG = "keyboard@v1.0.0"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rote.hosting import ReleaseHost
+from rote.ports.hosting import ReleaseHost
 
 
 class HostPlace(ABC):

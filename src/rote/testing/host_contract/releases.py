@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from rote.errors import Conflict, NotFound, Refused, UsageError
-from rote.hosting import ReleaseHost
-from rote.publication import MANIFEST
+from rote.ports.hosting import ReleaseHost
 from rote.testing.host_contract.parts import (
     HOSTILE_TAGS,
     MODEL,
@@ -21,6 +20,7 @@ from rote.testing.host_contract.parts import (
     whole,
 )
 from rote.testing.host_contract.place import HostPlace
+from rote.words.publication import MANIFEST
 
 
 class ReleaseClauses(HostPlace):

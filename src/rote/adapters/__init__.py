@@ -1,0 +1,1 @@
+"""The adapters: each knows one vendor or the system, and never a sibling."""

@@ -1,1 +1,0 @@
-"""Forges: releases at GitHub and at GitLab, as places where versions are published (ports: `rote.hosting`)."""

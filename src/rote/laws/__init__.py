@@ -1,0 +1,1 @@
+"""The laws: values in, decisions out. Pure."""

@@ -1,0 +1,1 @@
+"""Laws of data: how trees and files are cut, named and compared."""

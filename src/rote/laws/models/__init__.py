@@ -1,0 +1,1 @@
+"""Laws of models: their versions, and what is said of them."""

@@ -1,0 +1,1 @@
+"""Data: from the working tree, or from outside, into snapshots, and back."""

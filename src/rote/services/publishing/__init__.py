@@ -1,0 +1,1 @@
+"""Versions, or any files, to the places where others get them."""

@@ -1,0 +1,1 @@
+"""Pipelines at work: runs, stages, results, checkpoints and logs."""

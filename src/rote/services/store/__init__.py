@@ -1,0 +1,1 @@
+"""What every write and read of a store goes through: packs, roots, transactions, what a store guarantees."""

@@ -1,1 +1,0 @@
-"""Adapters of the port in rote.hosting: where versions are published. Forges have a room of their own."""

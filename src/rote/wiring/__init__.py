@@ -1,0 +1,1 @@
+"""The wiring: builds services and adapters from settings, and gives them to people as a project."""

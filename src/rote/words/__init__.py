@@ -1,0 +1,1 @@
+"""The words: values and names that everybody speaks of. No files, clock or environment."""
