@@ -97,6 +97,12 @@ def test_decisions_are_numbered_without_gaps() -> None:
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+def test_each_change_has_a_number_of_its_own() -> None:
+    numbers = [p.name[:5] for p in (ROOT / "changelog").glob("[0-9]*.md")]
+    assert len(set(numbers)) == len(numbers) > 0
+    assert all(re.fullmatch(r"\d{4}-", n) for n in numbers)
+
+
 def test_every_error_class_is_in_the_tree() -> None:
     from rote import errors
 
