@@ -30,7 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-if all(os.path.exists(os.path.join(__path__[0], name)) for name in ("rote-client", "project.py")):
+if all(os.path.exists(os.path.join(__path__[0], name)) for name in ("rote-client", "founded.py")):
     # `rote-client` holds a part of the same files and marks them. A look for the mark is all that this costs.
     import warnings
 

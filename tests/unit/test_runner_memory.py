@@ -8,10 +8,14 @@ from pathlib import Path
 
 from runbench import Bench
 
+from rote.adapters.executors import local
+from rote.services.data import ingest, locating, noding, piecing
+from rote.services.store import packing, transactions
+
 ENGINE = {
-    f"rote.{name}"
-    for name in ("executors.local", "ingest", "locating", "noding", "packing", "piecing", "transactions")
-}
+    local.__name__, ingest.__name__, locating.__name__, noding.__name__, packing.__name__, piecing.__name__,
+    transactions.__name__,
+}  # fmt: skip
 """What does the work of one stage. The run itself, which knows the outcome of each, may be a cycle: there is one."""
 
 
