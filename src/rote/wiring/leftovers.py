@@ -76,7 +76,7 @@ class Leftovers:
                 f" `rote resume {left.run}` goes on with it"
             )
         with suppress(OSError):
-            trees.over(there.root)
+            trees.over(there.root, left.run)
 
     def _ended(self, left: trees.Begun) -> None:
         """End what its stages have left running."""

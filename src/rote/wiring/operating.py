@@ -160,7 +160,7 @@ class Operating:
             outcome = RunOutcome(run=tagged, recorded=False, stages=outcome.stages, ok=outcome.ok)
         self._reported(outcome.run.id)
         with suppress(OSError):
-            trees.over(self._w.root)
+            trees.over(self._w.root, outcome.run.id)
         return outcome
 
     def _companions(self, pipeline: Pipeline, terms: Terms, joining: Joining) -> list[Companion]:

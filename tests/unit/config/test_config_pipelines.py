@@ -180,7 +180,7 @@ class TestTheCache:
         (tmp_path / "rote.yaml").write_text("stages:\n" + "\n".join(lines))
         assert len(config.load(str(tmp_path)).stages) == 1000
         code = (
-            "import sys; from rote import config; p = config.load(sys.argv[1]);"
+            "import sys; from rote.wiring import config; p = config.load(sys.argv[1]);"
             "print(len(p.stages), 'yaml' in sys.modules, 'rote.wiring.config.stages' in sys.modules)"
         )
         out = subprocess.run(

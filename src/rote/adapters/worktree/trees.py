@@ -90,6 +90,9 @@ def begun(tree: str) -> Begun | None:
         return None
 
 
-def over(tree: str) -> None:
-    """Take the note away: the run has ended. Raises OSError."""
-    os.unlink(os.path.join(tree, _OWN, _NOTE))
+def over(tree: str, run: RunId) -> None:
+    """Take the note away: this run has ended. The note of another one, which could not be settled yet, stays. Raises
+    OSError."""
+    noted = begun(tree)
+    if noted is not None and noted.run == run:
+        os.unlink(os.path.join(tree, _OWN, _NOTE))
