@@ -72,7 +72,9 @@ class Releases:
         of the default branch). `files` may be a mapping: name -> path. It is a draft until all of them are there. The
         same again changes nothing, and goes on where it was cut off; other files under the same tag are refused.
         `fresh` removes first what an attempt with other files left. Raises Refused, Missing, StoreUnavailable."""
-        bundles = Bundles(self._host, threads=self._threads, progress=progress, clock=SystemClock())
+        bundles = Bundles(
+            self._for_writing(tag), threads=self._threads, progress=progress, clock=SystemClock()
+        )
         return bundles.publish(tag, gathered(files), title=title, notes=notes, commit=commit, fresh=fresh)
 
     def download(
@@ -91,9 +93,16 @@ class Releases:
         folder = os.fspath(to)
         shelf = FolderShelf(folder, overwrite=overwrite)
         names = [files] if isinstance(files, str) else list(files)
-        return Downloads(self._host, threads=self._threads, progress=progress).download(
-            tag, shelf, folder, names
-        )
+        downloads = Downloads(self._for_reading(), threads=self._threads, progress=progress)
+        return downloads.download(tag, shelf, folder, names)
+
+    def _for_writing(self, tag: str) -> ReleaseHost:
+        """The place, made if it has to be, once the tag is one. Raises UsageError."""
+        return self._host
+
+    def _for_reading(self) -> ReleaseHost:
+        """The place, if it is there. Raises Missing."""
+        return self._host
 
 
 class GitHub(Releases):
@@ -135,7 +144,8 @@ class Bucket(Releases):
     def __init__(self, address: str, *, threads: int = THREADS) -> None:
         """`address` is a folder, `s3://BUCKET/PREFIX`, `gs://`, `az://`; to download from, also `https://`. Credentials
         come from where the vendor's tools find them (docs/stores.md). A folder is made when something is published.
-        Raises UsageError."""
+        There is no tag in git: `title` and `commit` mean nothing here. `latest` needs the right to list. Raises
+        UsageError."""
         self._address = address
         self._threads = threads
         cloud = locations.is_cloud(address)
@@ -152,39 +162,17 @@ class Bucket(Releases):
         """The address of the bucket or folder."""
         return stores.canonical(self._address, os.getcwd())
 
-    def publish(
-        self,
-        tag: str,
-        files: Files,
-        *,
-        title: str = "",
-        notes: str = "",
-        commit: str | None = None,
-        fresh: bool = False,
-        progress: Progress | None = None,
-    ) -> PublishedBundle:
-        """See Releases. There is no tag in git; `title` and `commit` mean nothing here."""
+    def _for_writing(self, tag: str) -> ReleaseHost:
         prefix_of(tag)  # no folder is made for what is no tag
         if self._new:
             self._host = BucketHost(stores.at(self._address, create=True))
             self._new = False
-        return super().publish(
-            tag, files, title=title, notes=notes, commit=commit, fresh=fresh, progress=progress
-        )
+        return self._host
 
-    def download(
-        self,
-        tag: str = LATEST,
-        to: str | os.PathLike[str] = ".",
-        files: Iterable[str] = (),
-        *,
-        overwrite: bool = False,
-        progress: Progress | None = None,
-    ) -> DownloadedBundle:
-        """See Releases. `latest` needs the right to list."""
+    def _for_reading(self) -> ReleaseHost:
         if self._new:
             raise Missing(f"there is no folder {shown(self.url, 200)}", next="check how it is spelled")
-        return super().download(tag, to, files, overwrite=overwrite, progress=progress)
+        return self._host
 
 
 class Hub(Releases):
