@@ -6,6 +6,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from typing import IO
 
 import msgspec
 
@@ -199,10 +200,10 @@ def _is(where: str, file: Wanted) -> bool:
     return True
 
 
-def _sha256(file: object, size: int) -> str:
+def _sha256(file: IO[bytes], size: int) -> str:
     sha = hashlib.sha256()
     left = size
-    while left and (data := file.read(min(left, _PIECE))):  # type: ignore[attr-defined]  # a file that is open
+    while left and (data := file.read(min(left, _PIECE))):
         sha.update(data)
         left -= len(data)
     return sha.hexdigest()
